@@ -1,0 +1,590 @@
+"""The commands. Results go to stdout, progress and findings to stderr.
+
+Exit codes: 0 clean, 1 errors, 2 warnings or something counted as left out, 64 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import tqdm
+
+from onrecord import (
+    baselines,
+    build,
+    card,
+    check,
+    explore,
+    form,
+    formats,
+    gates,
+    layers,
+    predictions,
+    reference,
+    release,
+    scoring,
+    split,
+    tables,
+)
+from onrecord.formats import own
+from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule
+
+CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
+CORPUS = Path("dataset")
+CARD = Path("DATACARD.md")
+REFERENCE = Path("schema/README.md")
+EXPLORER = "explorer.html"
+RESULTS = CORPUS / "benchmark/results"
+NEAR_DUPLICATES = "look for statements copied from split to split, as is done where gates.json is"
+
+_PARTS = (formats, layers, check, split, gates, tables, card, reference, build, scoring, release)
+_BY_ID = {one.id: one for part in _PARTS for one in part.RULES}
+RULES: tuple[Rule, ...] = tuple(sorted(_BY_ID.values(), key=lambda one: (one.level, one.id)))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, each command with the function that runs it as `run`."""
+    top = _Parser(prog="onrecord", description="Build, check and publish annotated news articles.")
+    top.add_argument("--version", action="version", version=f"onrecord {version('onrecord')}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(run.__name__.strip("_"), help=help, description=(run.__doc__ or help))
+        made.set_defaults(run=run)
+        return made
+
+    one = command(_build, "annotated articles in, Parquet splits out")
+    one.add_argument("inputs", nargs="*", metavar="INPUT", help="folder or file; without one, ./dataset")
+    one.add_argument("--out", metavar="DIR", help="where to; needed with INPUT, else ./dataset")
+    one.add_argument(
+        "--workers", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
+    one.add_argument("--keep-going", action="store_true", help="write what is good, and rejects.jsonl")
+    one.add_argument("--near-duplicates", action="store_true", help=NEAR_DUPLICATES)
+    one.add_argument(
+        "--engine", choices=("local", "dask"), default="local", help="who works (default: processes here)"
+    )
+    one.add_argument("--scheduler", metavar="ADDRESS", help="of Dask, such as tcp://10.0.0.1:8786")
+    one.add_argument("--shard", type=_share, metavar="I/N", help="do the I-th of N shares, from 0, for `merge`")
+
+    one = command(_merge, "one build of all its shares, the same bytes as in one go")
+    one.add_argument("folders", nargs="+", metavar="DIR", help="what `build --shard` wrote")
+    one.add_argument("--out", metavar="DIR", required=True)
+
+    one = command(_check, "say what is wrong, build nothing")
+    one.add_argument("inputs", nargs="+", metavar="INPUT")
+    one.add_argument("--near-duplicates", action="store_true", help=NEAR_DUPLICATES)
+    one.add_argument("--workers", type=_count, default=1, metavar="N", help="processes (default: 1)")
+    one.add_argument("--json", action="store_true", help="a finding a line, as JSON")
+
+    one = command(_verify, "compare a built folder with its manifest")
+    one.add_argument("folder", metavar="DIR")
+
+    one = command(_convert, "articles in another form")
+    one.add_argument("inputs", nargs="+", metavar="INPUT")
+    one.add_argument("--to", choices=formats.FORMS, required=True)
+    one.add_argument("--out", metavar="DIR", required=True)
+
+    one = command(_dehydrate, "a stand-off layer of annotated articles: labels without text")
+    one.add_argument("inputs", nargs="+", metavar="INPUT")
+    one.add_argument("--out", metavar="LAYER", required=True)
+
+    one = command(_hydrate, "a layer on your own copy of its texts")
+    one.add_argument("layer", metavar="LAYER")
+    one.add_argument("--from", metavar="PATH", required=True, dest="path", help="a file, or a folder with the texts")
+    one.add_argument("--out", metavar="DIR", required=True)
+
+    one = command(_explore, "a page to look at: who said what of each target")
+    one.add_argument("inputs", nargs="+", metavar="INPUT")
+    one.add_argument("--out", metavar="FILE", required=True)
+
+    one = command(_score, "a system's predictions against gold")
+    one.add_argument("predictions", metavar="PREDICTIONS", help="JSON lines, .csv or .parquet: id, label, p_<label>…")
+    one.add_argument("--config", choices=scoring.TASKS, default=DEFAULT_CONFIG, help="the task (default: %(default)s)")
+    one.add_argument("--split", choices=SPLITS, default="test")
+    one.add_argument("--gold", metavar="DIR", default=str(CORPUS), help="a built folder (default: ./dataset)")
+    one.add_argument("--against", metavar="OTHER", help="another system's predictions, for a paired test")
+    one.add_argument("--annotator", metavar="NAME", help="of attribution: take this pass for gold")
+    one.add_argument("--json", action="store_true", help="all figures as JSON")
+
+    one = command(_baselines, "the systems to be beaten, learnt from ./dataset")
+    one.add_argument("--gold", metavar="DIR", default=str(CORPUS), help="test on this built folder (default: ./dataset)")
+    one.add_argument("--out", metavar="DIR", default=str(RESULTS), help="where to (default: ./%(default)s)")
+
+    one = command(_card, "make the card's generated parts from the manifest")
+    one.add_argument("--check", action="store_true", help="change nothing; exit 1 where the card is stale")
+
+    one = command(_diff, "what changed between two built folders, and the version that follows")
+    one.add_argument("old", metavar="OLD")
+    one.add_argument("new", metavar="NEW")
+    one.add_argument("--json", action="store_true", help="a change a line, as JSON")
+
+    one = command(_publish, "upload ./dataset to the Hugging Face Hub and tag its version")
+    one.add_argument("repo", metavar="REPO", help="owner/name of a dataset repository")
+    one.add_argument("--dry-run", action="store_true", help="ask all questions and list the files; upload nothing")
+
+    one = command(_reference, "make schema/README.md from schemas and rules")
+    one.add_argument("--check", action="store_true", help="change nothing; exit 1 where it is stale")
+    return top
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 512:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 512")
+    return int(text)
+
+
+def _share(text: str) -> tuple[int, int]:
+    mine, _, of = text.partition("/")
+    if not (mine.isdecimal() and of.isdecimal() and int(mine) < int(of)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 0/8, the first of eight")
+    return int(mine), int(of)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name, or a terminal, may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        options = parser().parse_args(arguments)
+        code: int = options.run(options)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+    except OSError as error:
+        print(f"onrecord: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return ERRORS
+    return code
+
+
+# -- commands --------------------------------------------------------------------------------------------------
+
+
+def _build(options: argparse.Namespace) -> int:
+    """Build INPUT into DIR: data/, manifest.json and README.md. Without INPUT, build ./dataset and its card."""
+    own_corpus = not options.inputs
+    if own_corpus and not CORPUS.is_dir():
+        return _usage("there is no ./dataset here; name an INPUT and --out")
+    if options.inputs and not options.out:
+        return _usage("with INPUT, --out DIR says where to")
+    if own_corpus and options.keep_going:
+        return _usage("--keep-going is not for ./dataset")
+    if (options.engine == "dask") != bool(options.scheduler):
+        return _usage("--engine dask and --scheduler ADDRESS go together")
+    if options.shard:
+        return _build_share(options)
+    out = options.out or CORPUS
+    with _progress("shards") as progress:
+        report = build.build(
+            options.inputs or [CORPUS],
+            out,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            keep_going=options.keep_going,
+            near_duplicates=options.near_duplicates,
+            card_file=CARD if own_corpus and not options.out else None,
+            progress=progress,
+        )
+    _show(report.findings)
+    if report.manifest is None:
+        print("nothing was written", file=sys.stderr)
+        return ERRORS
+    if own_corpus and not options.out:
+        (CORPUS / EXPLORER).write_text(explore.page(build.stories([CORPUS])[0]), "utf-8")
+    print(summary(report.manifest, out))
+    return _code(report.findings, left_out=bool(report.manifest["left_out"]))
+
+
+def _build_share(options: argparse.Namespace) -> int:
+    if not options.inputs or options.scheduler:
+        return _usage("--shard needs INPUT and --out, and runs on its own processes")
+    with _progress("shards") as progress:
+        findings = build.build_share(
+            options.inputs,
+            options.out,
+            options.shard,
+            workers=options.workers,
+            keep_going=options.keep_going,
+            near_duplicates=options.near_duplicates,
+            progress=progress,
+        )
+    _show(findings)
+    return _code(findings)
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Make one build of the folders that all its shares wrote: the same bytes as the undivided build."""
+    report = build.merge(options.folders, options.out)
+    _show(report.findings)
+    if report.manifest is None:
+        print("nothing was written", file=sys.stderr)
+        return ERRORS
+    print(summary(report.manifest, options.out))
+    return _code(report.findings, left_out=bool(report.manifest["left_out"]))
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Report everything wrong with INPUT."""
+    with _progress("shards") as progress:
+        findings = build.judge(
+            options.inputs, near_duplicates=options.near_duplicates, workers=options.workers, progress=progress
+        )
+    if options.json:
+        for finding in findings:
+            print(json.dumps(dataclasses.asdict(finding), ensure_ascii=False))
+    else:
+        for finding in findings:
+            print(f"{finding.severity}: {finding}")
+        print(_tally(findings))
+    return _code(findings)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Compare a built folder with its manifest: files, bytes and rows."""
+    findings = tables.verify(Path(options.folder))
+    for finding in findings:
+        print(finding)
+    if not findings:
+        made = tables.read_manifest(Path(options.folder))
+        print(f"{options.folder}: {len(made['files'])} files as in the manifest")
+    return _code(findings)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    """Write INPUT in another form: a bulk file articles.jsonl, or a folder a story for brat or Label Studio."""
+    out = Path(options.out)
+    units, findings = formats.find(options.inputs)
+    left_out, lost = 0, []
+    with _Staged(out) as staged:
+        for unit in units:
+            for admitted in check.admit(formats.read(unit)):
+                findings += admitted.findings
+                left_out += sum(admitted.left_out.values())
+                for name, text in formats.write(options.to, admitted.story, admitted.articles).items():
+                    staged.append(name, text)
+                lost += [line for article in admitted.articles for line in formats.lossy(options.to, article)]
+        findings += staged.clashes()
+    _show(findings)
+    for line in lost:
+        print(f"note: {options.to} does not hold {line}", file=sys.stderr)
+    return _code(findings, left_out=bool(left_out))
+
+
+class _Staged:
+    """Files written beside a folder's own until all are there, and put into it one by one at the end.
+
+    What a killed run left is swept away by the next one.
+    """
+
+    PREFIX = ".onrecord-new-"
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._files: dict[str, None] = {}
+
+    def __enter__(self) -> _Staged:
+        self._out.mkdir(parents=True, exist_ok=True)
+        for left in self._out.glob(f"{self.PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        self._folder = tempfile.TemporaryDirectory(dir=self._out, prefix=self.PREFIX)
+        return self
+
+    def append(self, name: str, text: str) -> None:
+        file = Path(self._folder.name) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "a", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        self._files[name] = None
+
+    def clashes(self) -> list[Finding]:
+        """Files of the folder that say something else, as the input's own may; where there are any, nothing is put."""
+        taken = [name for name in self._files if os.path.lexists(self._out / name) and not self._same(name)]
+        if taken:
+            self._files = {}
+        what = "stands there and says something else; nothing was written"
+        return [build.NOT_OURS.finding(str(self._out / name), "", what) for name in taken]
+
+    def _same(self, name: str) -> bool:
+        there = self._out / name
+        return there.is_file() and there.read_bytes() == (Path(self._folder.name) / name).read_bytes()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for name in self._files if kind is None else ():
+            (self._out / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(self._folder.name) / name, self._out / name)
+        self._folder.cleanup()
+
+
+def _dehydrate(options: argparse.Namespace) -> int:
+    """Write INPUT as a stand-off layer: <story>/story.json and <story>/<article>.json, no text and no titles."""
+    units, findings = formats.find(options.inputs)
+    made: dict[Path, str] = {}
+    for unit in units:
+        for admitted in check.admit(formats.read(unit)):
+            findings += admitted.findings
+            if not admitted.story.id:
+                continue
+            folder, story = Path(admitted.story.id), own.story_data(admitted.story)
+            made[folder / "story.json"] = own.write_json(story)
+            for article in admitted.articles:
+                layer = layers.dehydrate(own.article_data(article), _file_name(article))
+                made[folder / f"{article.id}.json"] = own.write_json(layer)
+                for name, data in (("story.json", story), (f"{article.id}.json", layer)):
+                    findings += layers.text_left(data, article.text, str(Path(options.out) / folder / name))
+    if not any(finding.severity == "error" for finding in findings):
+        with _Staged(Path(options.out)) as staged:
+            for file, text in made.items():
+                staged.append(file.as_posix(), text)
+            findings += staged.clashes()
+    _show(findings)
+    if any(finding.severity == "error" for finding in findings):
+        print("nothing was written", file=sys.stderr)
+        return ERRORS
+    print(f"wrote {len(made)} files to {options.out}")
+    return _code(findings)
+
+
+def _file_name(article: Article) -> str:
+    """The base name under which an article's text is known."""
+    name = article.origin or article.id
+    return name if name.endswith(layers.TEXT_ENDINGS) else f"{name}.txt"
+
+
+def _hydrate(options: argparse.Namespace) -> int:
+    """Put LAYER on the texts at PATH, and build the result: data/, articles.jsonl and hydration.csv."""
+    units, findings = formats.find([options.layer])
+    documents: list[Document] = []
+    for unit in units:
+        for found in formats.read(unit):
+            findings += [found] if isinstance(found, Finding) else form.judge(found.kind, found.data, found.file)
+            documents += [] if isinstance(found, Finding) else [found]
+    if not findings and not Path(options.path).exists():
+        return _usage(f"--from {options.path}: there is no such file or folder")
+    if findings:
+        _show(findings)
+        return ERRORS
+    hydration = layers.hydrate_layer(documents, Path(options.path))
+    _show(hydration.findings)
+    if not hydration.documents:
+        return ERRORS
+    lines = "".join(own.write_line(document) for document in hydration.documents)
+    with tempfile.TemporaryDirectory() as folder:
+        bulk = Path(folder) / "articles.jsonl"
+        bulk.write_text(lines, "utf-8")
+        extra = {"articles.jsonl": lines, "hydration.csv": layers.hydration_csv(hydration.rows)}
+        report = build.build([bulk], options.out, extra=extra)
+    _show(report.findings)
+    if report.manifest is None:
+        return ERRORS
+    print(summary(report.manifest, options.out))
+    print("statements: " + ", ".join(f"{count:,} {status}" for status, count in hydration.counts().items()))
+    unplaced = sum(count for status, count in hydration.counts().items() if status not in layers.PLACED)
+    return _code([*hydration.findings, *report.findings], left_out=bool(unplaced))
+
+
+def _explore(options: argparse.Namespace) -> int:
+    """Write one static page with the annotated articles of INPUT."""
+    told, findings = build.stories(options.inputs)
+    _show(findings)
+    if not told:
+        return ERRORS
+    Path(options.out).write_text(explore.page(told), "utf-8")
+    print(f"wrote {options.out}")
+    return _code(findings)
+
+
+def _score(options: argparse.Namespace) -> int:
+    """Score PREDICTIONS against the gold of a built folder, with intervals over stories where there are ten."""
+    try:
+        report = predictions.score(
+            options.predictions,
+            config=options.config,
+            split=options.split,
+            gold=options.gold,
+            against=options.against,
+            annotator=options.annotator,
+        )
+    except scoring.Unscorable as error:
+        _show(error.findings)
+        return ERRORS
+    print(json.dumps(dataclasses.asdict(report), ensure_ascii=False) if options.json else scoring.render(report))
+    return CLEAN
+
+
+def _baselines(options: argparse.Namespace) -> int:
+    """Learn each baseline of the stance task from ./dataset's training rows, score it on gold, write a result a file."""
+    gold, out = Path(options.gold), Path(options.out)
+    try:
+        train, test = (predictions.read_split(*rows) for rows in ((CORPUS, "stance", "train"), (gold, "stance", "test")))
+    except scoring.Unscorable as error:
+        _show(error.findings)
+        return ERRORS
+    rows = predictions.described(gold, "stance", "test"), predictions.described(CORPUS, "stance", "train")
+    protocol = predictions.protocol_of(test)
+    ending = "" if protocol == "story-held-out" else f".{protocol}"
+    out.mkdir(parents=True, exist_ok=True)
+    for name in baselines.BASELINES:
+        report = predictions.score(baselines.predict(name, train, test), gold=gold)
+        result = baselines.result(name, report, protocol, *rows)
+        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+        (out / f"{name}{ending}.json").write_text(text, "utf-8")
+        print(f"{name:<24}{scoring.shown(report.figures['macro_f1'])}", flush=True)
+    return CLEAN
+
+
+def _card(options: argparse.Namespace) -> int:
+    """Make from dataset/manifest.json what describes it: DATACARD.md's generated parts, its copy, Croissant, plots."""
+    text = CARD.read_text("utf-8")
+    if findings := card.unknown_markers(text, str(CARD)):
+        _show(findings)
+        return ERRORS
+    manifest = tables.read_manifest(CORPUS)
+    made = card.render(text, manifest)
+    files = {
+        "README.md": card.published(made),
+        "croissant.json": card.croissant(manifest, made),
+        **card.plots(manifest),
+    }
+    beside = {CORPUS / name: text for name, text in files.items()}
+    return _generated({CARD: made, **beside}, options.check, card.CARD_STALE)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    """List stories, articles, statements, labels and columns added, removed or changed, by id."""
+    old, new = Path(options.old), Path(options.new)
+    try:
+        changes, former = release.diff(old, new), tables.read_manifest(old)["onrecord"]
+    except ValueError as error:
+        return _usage(str(error))
+    for change in changes:
+        print(json.dumps(dataclasses.asdict(change), ensure_ascii=False) if options.json else change)
+    print(f"{len(changes)} changes; after {former} comes {release.bump(changes, former)}", file=sys.stderr)
+    return CLEAN
+
+
+def _publish(options: argparse.Namespace) -> int:
+    """Upload ./dataset in one commit and tag its version; refuse what is not committed, fresh, whole and ours."""
+    if not (CORPUS / tables.MANIFEST).is_file():
+        return _usage("there is no built ./dataset here; run `onrecord build`")
+    tag = f"v{version('onrecord')}"
+    findings = release.obstacles(CORPUS, CARD)
+    if not options.dry_run:
+        findings += release.published(options.repo, tag)
+    _show(findings)
+    if _code(findings) == ERRORS:
+        print("nothing was uploaded", file=sys.stderr)
+        return ERRORS
+    for name in release.contents(CORPUS):
+        print(f"{(CORPUS / name).stat().st_size:>12,} {name}")
+    if options.dry_run:
+        print(f"would be {options.repo} {tag}")
+    else:
+        print(f"published {options.repo} {tag}: {release.publish(CORPUS, options.repo, tag)}")
+    return _code(findings)
+
+
+def _reference(options: argparse.Namespace) -> int:
+    """Make schema/README.md from the schemas and the rules."""
+    return _generated({REFERENCE: reference.render(RULES)}, options.check, reference.REFERENCE_STALE)
+
+
+# -- what commands share ---------------------------------------------------------------------------------------
+
+
+def _generated(files: dict[Path, str], only_check: bool, rule: Rule) -> int:
+    stale = [file for file, text in files.items() if not file.is_file() or file.read_text("utf-8") != text]
+    if only_check:
+        for file in stale:
+            print(rule.finding(str(file), "", "is stale" if file.is_file() else "is missing"))
+        return ERRORS if stale else CLEAN
+    for file in stale:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(files[file], "utf-8")
+        print(f"wrote {file}")
+    return CLEAN
+
+
+def _usage(message: str) -> int:
+    print(f"onrecord: {message}", file=sys.stderr)
+    return USAGE
+
+
+def _progress(unit: str) -> _Bar:
+    return _Bar(unit)
+
+
+class _Bar:
+    """A progress bar on stderr while it is open, and nothing where stderr is no terminal."""
+
+    def __init__(self, unit: str) -> None:
+        self._bar = tqdm.tqdm(unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False)
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._set
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _set(self, done: int, of: int) -> None:
+        self._bar.total = of
+        self._bar.update(done - self._bar.n)
+
+
+def _show(findings: Iterable[Finding]) -> None:
+    findings = list(findings)
+    for finding in findings:
+        print(f"{finding.severity}: {finding}", file=sys.stderr)
+    if findings:
+        print(_tally(findings), file=sys.stderr)
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.severity == "error" for finding in findings)
+    return f"{errors} errors, {len(findings) - errors} warnings"
+
+
+def _code(findings: Iterable[Finding], *, left_out: bool = False) -> int:
+    severities = {finding.severity for finding in findings}
+    return ERRORS if "error" in severities else WARNINGS if severities or left_out else CLEAN
+
+
+def summary(manifest: dict[str, object], out: object) -> str:
+    """The table that a build prints: rows by configuration and split, and what was left out."""
+    configs: dict[str, dict[str, dict[str, dict[str, int]]]] = manifest["configs"]  # type: ignore[assignment]
+    lines = [f"{'':<14}" + "".join(f"{name:>12}" for name in SPLITS)]
+    for config, entry in configs.items():
+        rows = [entry["splits"].get(name, {}).get("rows", 0) for name in SPLITS]
+        lines.append(f"{config:<14}" + "".join(f"{count:>12,}" for count in rows))
+    left_out: dict[str, int] = manifest["left_out"]  # type: ignore[assignment]
+    lines += [f"left out: {count:,} by {rule}" for rule, count in left_out.items()]
+    counts: dict[str, dict[str, int]] = manifest["counts"]  # type: ignore[assignment]
+    if unlabelled := sum(counts.get("unlabelled statements", {}).values()):
+        lines.append(f"unlabelled: {unlabelled:,} statements")
+    return "\n".join([*lines, f"built {out}"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

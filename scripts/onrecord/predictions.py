@@ -1,0 +1,183 @@
+"""Predictions and gold as they lie on disk: read, judged against each other, and scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
+from onrecord import scoring, tables
+from onrecord.model import SPLITS, Finding, config_label
+from onrecord.scoring import FORM, NO_GOLD, SLICES, Report, Unscorable
+
+Predictions: TypeAlias = "str | Path | pa.Table"
+
+
+def score(
+    predictions: Predictions,
+    *,
+    config: str = "stance",
+    split: str = "test",
+    gold: str | Path = "dataset",
+    against: Predictions | None = None,
+    annotator: str | None = None,
+) -> Report:
+    """Score predictions (a file in JSON lines, CSV or Parquet, or an Arrow table) against a built folder's gold.
+
+    `config` is a task: stance, pairs, source_type, attribution or profile. `annotator` takes that pass of
+    `attribution` for gold in place of the primary one. Raises Unscorable with all findings, KeyError for an unknown
+    task or split.
+    """
+    if config not in scoring.TASKS or split not in SPLITS:
+        raise KeyError(f"{config}, {split}: tasks are {', '.join(scoring.TASKS)}, splits {', '.join(SPLITS)}")
+    wanted = read_gold(Path(gold), config, split, annotator)
+    ours, theirs = _table(predictions), None if against is None else _table(against)
+    findings = _findings(wanted, config, {_name(predictions): ours})
+    if theirs is not None:
+        findings += _findings(wanted, config, {_name(against): theirs})
+    if findings:
+        raise Unscorable(findings)
+    return _scored(wanted, ours, theirs, config, split)
+
+
+def _scored(wanted: pa.Table, ours: pa.Table, theirs: pa.Table | None, config: str, split: str) -> Report:
+    if config == "attribution":
+        return scoring.score_attribution(wanted, ours, split, theirs)
+    if config == "profile":
+        other = None if theirs is None else scoring.profiles(theirs)
+        return scoring.score_profiles(scoring.gold_profiles(wanted), scoring.profiles(ours), split, other)
+    rival = None if theirs is None else scoring.marks(wanted, theirs, config)
+    return scoring.score_labels(wanted, scoring.marks(wanted, ours, config), config, split, rival)
+
+
+def _findings(wanted: pa.Table, config: str, named: Mapping[str, pa.Table]) -> list[Finding]:
+    (file, table) = next(iter(named.items()))
+    if config == "attribution":
+        return scoring.attribution_findings(wanted, table, file)
+    if config == "profile":
+        return scoring.profile_findings(scoring.gold_profiles(wanted), table, file)
+    return scoring.label_findings(wanted, table, config, file)
+
+
+def _name(predictions: Predictions | None) -> str:
+    return "predictions" if isinstance(predictions, pa.Table) else str(predictions)
+
+
+def _table(predictions: Predictions) -> pa.Table:
+    return predictions if isinstance(predictions, pa.Table) else read(Path(predictions))
+
+
+# -- gold ------------------------------------------------------------------------------------------------------
+
+
+def read_gold(folder: Path, config: str, split: str, annotator: str | None = None) -> pa.Table:
+    """A split's gold: what scoring reads of it, in file order."""
+    task = "pairs" if config == "profile" else config
+    table = read_split(folder, task, split)
+    if task == "attribution":
+        mine = table["primary"] if annotator is None else pc.equal(table["annotator"], annotator)
+        table = table.filter(mine)
+        if not table.num_rows:
+            raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no pass of {annotator!r} in {split}")])
+        return table.select(["id", "story", "article_id", *scoring.ROLES])
+    wanted = ["id", "story", "article_id", "target_id", "act", config_label(task), *SLICES]
+    return table.select([name for name in dict.fromkeys(wanted) if name in table.column_names])
+
+
+def read_split(folder: Path, config: str, split: str) -> pa.Table:
+    """All columns of a built split. Raises Unscorable where the folder has none."""
+    files = [file for file in sorted(folder.glob(f"data/{config}/*.parquet")) if file.stem.split("-")[0] == split]
+    if not files:
+        raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no data/{config}/{split}.parquet")])
+    return pa.concat_tables([pq.read_table(file) for file in files])
+
+
+def gold_fingerprint(folder: Path, config: str, split: str) -> str:
+    """The fingerprint of a split as the folder's manifest names it."""
+    listed = tables.read_manifest(folder)["configs"]["pairs" if config == "profile" else config]
+    return str(listed["splits"][split]["fingerprint"])
+
+
+def described(folder: Path, config: str, split: str) -> dict[str, str | int]:
+    """A split's rows as a result names them: fingerprint, and how many rows and stories."""
+    table = read_split(folder, "pairs" if config == "profile" else config, split)
+    stories = len(table["story"].unique())
+    return {"fingerprint": gold_fingerprint(folder, config, split), "rows": table.num_rows, "stories": stories}
+
+
+def protocol_of(table: pa.Table) -> str:
+    """What training on open stories and testing on these is called."""
+    return "open-to-layer" if table["tier"].unique().to_pylist() == ["layer"] else "story-held-out"
+
+
+# -- files -----------------------------------------------------------------------------------------------------
+
+
+def read(file: Path) -> pa.Table:
+    """A file of predictions, by its ending: .parquet, .csv, else JSON lines. Raises Unscorable where it is none."""
+    try:
+        if file.suffix == ".parquet":
+            return _plain(pq.read_table(file))
+        if file.suffix == ".csv":
+            words = {"id": pa.string(), "label": pa.string()}
+            typed = pa_csv.ConvertOptions(column_types=words, strings_can_be_null=False)
+            return _plain(pa_csv.read_csv(file, convert_options=typed))
+        return _fast(file)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
+        raise Unscorable([FORM.finding(str(file), "", str(error).splitlines()[0])]) from error
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """With strings as strings where a writer made categories of them."""
+    for at, part in enumerate(table.schema):
+        if pa.types.is_dictionary(part.type) or pa.types.is_large_string(part.type):
+            table = table.set_column(at, part.name, pc.cast(table[part.name], pa.string()))
+    return table
+
+
+def _fast(file: Path) -> pa.Table:
+    """JSON lines by Arrow's parser, which does not say what is wrong where; then line by line."""
+    words = pa.schema([("id", pa.string()), ("label", pa.string())])
+    try:
+        table = pa_json.read_json(file, parse_options=pa_json.ParseOptions(explicit_schema=words))
+    except pa.ArrowInvalid:
+        return pa.Table.from_pylist(_lines(file))
+    for name in ("id", "label"):  # the parser adds what the lines lack
+        if table[name].null_count == table.num_rows:
+            table = table.drop_columns([name])
+    if "probabilities" not in table.column_names:
+        return table
+    odds = table["probabilities"].combine_chunks()
+    for part in odds.type:
+        table = table.append_column(scoring.PROBABILITY + part.name, pc.struct_field(odds, [part.name]))
+    return table.drop_columns(["probabilities"])
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    rows, findings = [], []
+    with open(file, encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                findings.append(FORM.finding(str(file), f"line {number}", f"is no JSON: {error}"))
+                continue
+            if not isinstance(row, dict):
+                findings.append(FORM.finding(str(file), f"line {number}", "is no object"))
+                continue
+            odds = row.pop("probabilities", None) or {}
+            rows.append({**row, **{scoring.PROBABILITY + label: value for label, value in odds.items()}})
+    if findings:
+        raise Unscorable(findings)
+    if not rows:
+        raise Unscorable([FORM.finding(str(file), "", "is empty")])
+    return rows

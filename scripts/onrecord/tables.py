@@ -1,0 +1,620 @@
+"""From articles to Parquet: rows, counts, agreement, fingerprints, the manifest, and whether a folder still has them.
+
+Everything counted is a Counter, so that shards add up to the same manifest in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import krippendorff
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from onrecord import text as strings
+from onrecord.formats.files import file_digest
+from onrecord.model import (
+    CANARY,
+    CONFIGS,
+    SPLITS,
+    Article,
+    Finding,
+    Pair,
+    Rule,
+    Span,
+    Statement,
+    Story,
+    arrow_schema,
+    columns,
+    rules_of,
+    schema_text,
+)
+
+ROW_GROUP = 20_000  # rows; DESIGN §7
+Row = tuple[Any, ...]
+UNRELATED = Pair("", "unrelated", "na")
+
+# -- rows ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The paragraphs of a statement, and where source, cue and content stand in them."""
+
+    text: str
+    context: str
+    bounds: tuple[int, ...]  # content start, end, source start, end, cue start, end; -1 where absent
+
+
+class _Rows:
+    """Rows of one article under way: what its statements share is worked out once."""
+
+    def __init__(self, article: Article, story: Story, kinds: Mapping[str, str]) -> None:
+        self.article, self.story, self.kinds = article, story, kinds
+        self.starts = strings.paragraph_starts(article.text)
+        headline = next((zone for zone in article.zones if zone.zone == "headline"), None)
+        self.headline = article.text[headline.start : headline.end] if headline else ""
+        self.headline_at = headline.start if headline else 0
+        self.acts = {statement.id: _act(statement, article) for statement in article.statements}
+        self.tail = (
+            story.domain, article.publisher, article.published, article.language, article.tier, story.fictional,
+            article.license, CANARY,
+        )  # fmt: skip
+
+    def passage(self, statement: Statement) -> Passage:
+        spans = statement.spans
+        start, end = min(span.start for span in spans), max(span.end for span in spans)
+        bounds = strings.paragraph_bounds(self.article.text, self.starts, start, end)
+        before = self.article.text[: bounds.start].rstrip("\n")
+        if self.headline and self.headline_at >= bounds.end:  # the headline need not come first
+            before = f"{self.headline}\n{before}" if before else self.headline
+        places = (statement.content, statement.source, statement.cue)
+        offsets = tuple(x for place in places for x in _extent(place, bounds.start))
+        return Passage(self.article.text[bounds.start : bounds.end], before, offsets)
+
+    def shared(self, statement: Statement) -> Row:
+        """The columns from `text` to `quote_form`."""
+        article, passage = self.article, self.passage(statement)
+        holder = article.holders.get(statement.holder or "")
+        return (
+            strings.joined(article.text, statement.content), passage.text, *passage.bounds, passage.context,
+            holder.name if holder else None, f"{article.story}.{holder.id}" if holder else None,
+            holder.source_type if holder else None, holder.disclosure if holder else None, statement.depth,
+            [f"{article.story}.{link}" for link in statement.chain], statement.quote_form,
+        )  # fmt: skip
+
+    def pairs(self, statement: Statement, shared: Row) -> Iterator[Row]:
+        """A row for each judged target."""
+        if statement.stances is None:
+            return
+        article, key = self.article, f"{self.article.key}.{statement.id}"
+        targets = {target.id: target for target in self.story.targets}
+        for name in sorted(article.judged):
+            target, pair = targets[name], statement.stances.get(name, UNRELATED)
+            yield (
+                f"{key}.{name}", article.story, article.key, key, f"{article.story}.{name}", target.text, target.kind,
+                *shared, f"{article.key}.{self.acts[statement.id]}", pair.label, pair.certainty or _certainty(pair),
+                _share(pair_votes(pair, article), pair.label), list(pair.tags), *self.tail,
+            )  # fmt: skip
+
+    def source_type(self, statement: Statement, shared: Row) -> Iterator[Row]:
+        holder = self.article.holders.get(statement.holder or "")
+        if holder is None or holder.source_type is None:
+            return
+        votes = holder.votes.get("source_type", {}).values()
+        key = f"{self.article.key}.{statement.id}"
+        zone = self.article.zone_at(statement.content[0].start)
+        act = f"{self.article.key}.{self.acts[statement.id]}"
+        yield (key, self.article.story, self.article.key, *shared, zone, act,
+               _share(votes, holder.source_type), *self.tail)  # fmt: skip
+
+    def attribution(self) -> Iterator[Row]:
+        passes = {self.article.annotator: self.article.statements, **self.article.passes}
+        for annotator in sorted(passes):
+            for statement in passes[annotator]:
+                yield self.attributed(statement, annotator)
+
+    def attributed(self, statement: Statement, annotator: str) -> Row:
+        article, text = self.article, self.article.text
+        key = f"{article.key}.{statement.id}"
+        holder = article.holders.get(statement.holder or "")
+        return (
+            f"{key}.{annotator}", article.story, article.key, key, annotator, annotator == article.annotator,
+            statement.content, statement.cue, statement.source, strings.joined(text, statement.content),
+            strings.joined(text, statement.cue) or None, strings.joined(text, statement.source) or None,
+            holder.name if holder else None, statement.depth, statement.quote_form,
+            article.zone_at(statement.content[0].start), statement.added, article.language, article.tier,
+            article.license, CANARY,
+        )  # fmt: skip
+
+    def itself(self) -> Row:
+        article = self.article
+        return (
+            article.key, article.story, self.story.title, article.title or self.headline or None, article.text,
+            article.zones, len(article.text.split()), len(article.statements), len(self.story.targets),
+            list(article.annotators), article.provenance.get("instruction"), article.sampling, article.origin,
+            article.url, *self.tail,
+        )  # fmt: skip
+
+    def votes(self) -> Iterator[Row]:
+        for subject, field_, given, gold in self._given():
+            for annotator, value in sorted(given.items()):
+                yield (f"{subject}.{field_}.{annotator}", self.article.story, subject, field_, annotator,
+                       self.kinds.get(annotator), value, gold, self.article.tier, CANARY)  # fmt: skip
+
+    def _given(self) -> Iterator[tuple[str, str, Mapping[str, str], str | None]]:
+        article = self.article
+        for holder in article.holders.values():
+            for name in ("source_type", "disclosure"):
+                yield f"{article.key}.{holder.id}", name, holder.votes.get(name, {}), getattr(holder, name)
+        for statement in article.statements:
+            if statement.stances is None:
+                continue
+            for target in article.judged:
+                pair = statement.stances.get(target, UNRELATED)
+                subject = f"{article.key}.{statement.id}.{target}"
+                yield subject, "stance", pair_votes_by(pair, article), pair.label
+                if certainty := pair.votes.get("certainty"):
+                    yield subject, "certainty", certainty, pair.certainty or _certainty(pair)
+
+
+def _extent(spans: Sequence[Span], origin: int) -> tuple[int, int]:
+    return (spans[0].start - origin, spans[-1].end - origin) if spans else (-1, -1)
+
+
+def _act(statement: Statement, article: Article) -> str:
+    following = {other.id: other.mention_of for other in article.statements} if statement.mention_of else {}
+    at = statement.id
+    while (onward := following.get(at)) is not None:
+        at = onward
+    return at
+
+
+def _certainty(pair: Pair) -> str | None:
+    return None if pair.label in ("affirm", "deny") else "na"
+
+
+def pair_votes_by(pair: Pair, article: Article) -> Mapping[str, str]:
+    """Each annotator's stance on a pair: unrelated where the pair is not listed."""
+    return pair.votes.get("label") or (dict.fromkeys(article.annotators, "unrelated") if pair is UNRELATED else {})
+
+
+def pair_votes(pair: Pair, article: Article) -> list[str]:
+    return list(pair_votes_by(pair, article).values())
+
+
+def _share(votes: Iterable[str], gold: str) -> float | None:
+    given = list(votes)
+    return None if len(given) < 2 else sum(vote == gold for vote in given) / len(given)
+
+
+# -- a shard's tables and counts -------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Tally:
+    """What shards count. Adding tallies in any order gives the same sums."""
+
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    ballots: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter)  # field, sorted votes of a unit
+    left_out: Counter[str] = field(default_factory=Counter)
+    findings: Counter[tuple[str, str]] = field(default_factory=Counter)  # severity, rule
+
+    def __iadd__(self, other: Tally) -> Tally:
+        for name in ("counts", "ballots", "left_out", "findings"):
+            getattr(self, name).update(getattr(other, name))
+        return self
+
+
+class Tables:
+    """The rows of a shard, by configuration and split, until they are written."""
+
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self._kinds = kinds
+        self._rows: dict[tuple[str, str], list[Row]] = {}
+        self.tally = Tally()
+
+    def add(self, story: Story, articles: Sequence[Article], split: str) -> None:
+        """Put a story's articles into one split."""
+        self._count("stories", split)
+        for article in articles:
+            self._add_article(_Rows(article, story, self._kinds), split)
+
+    def _add_article(self, rows: _Rows, split: str) -> None:
+        self._put("articles", split, [rows.itself()])
+        self._put("attribution", split, rows.attribution())
+        self._put("votes", split, rows.votes())
+        for statement in rows.article.statements:
+            self._count("statements", split)
+            self.tally.counts["depth", split, str(statement.depth)] += 1
+            if statement.stances is None:
+                self._count("unlabelled statements", split)
+            shared = rows.shared(statement)
+            judged = list(rows.pairs(statement, shared))
+            self._put("pairs", split, judged)
+            self._put("stance", split, _sampled(judged))
+            self._put("source_type", split, rows.source_type(statement, shared))
+        self._take_ballots(rows)
+
+    def _put(self, config: str, split: str, rows: Iterable[Row]) -> None:
+        self._rows.setdefault((config, split), []).extend(rows)
+
+    def _count(self, what: str, split: str) -> None:
+        self.tally.counts[what, split] += 1
+
+    def _take_ballots(self, rows: _Rows) -> None:
+        for _, name, given, _ in rows._given():
+            if len(given) > 1:
+                votes = tuple(sorted(given.values()))
+                self.tally.ballots[name, votes] += 1
+                if name == "stance" and votes != ("unrelated",) * len(votes):
+                    self.tally.ballots["stance, related", votes] += 1
+
+    def tables(self) -> Iterator[tuple[str, str, pa.Table]]:
+        """Configuration, split and table, rows sorted by the components of their ids. Empty ones are left out."""
+        for (config, split), rows in sorted(self._rows.items()):
+            if rows:
+                rows.sort(key=lambda row: row[0].split("."))
+                table = to_table(config, rows)
+                self._count_labels(config, split, table)
+                yield config, split, table
+
+    def _count_labels(self, config: str, split: str, table: pa.Table) -> None:
+        self.tally.counts["rows", config, split] += table.num_rows
+        for column in columns(config):
+            if column.labels and config in ("stance", "pairs", "source_type"):
+                for entry in pc.value_counts(table[column.name]).to_pylist():
+                    self.tally.counts["label", config, split, column.name, str(entry["values"])] += entry["counts"]
+        if config == "stance":
+            self._count_crosses(split, table)
+
+    def _count_crosses(self, split: str, table: pa.Table) -> None:
+        for stance, source, tags in zip(
+            table["stance"].to_pylist(), table["source_type"].to_pylist(), table["tags"].to_pylist(), strict=True
+        ):
+            self.tally.counts["cross", split, stance, str(source)] += 1
+            for tag in tags:
+                self.tally.counts["tag", split, tag] += 1
+
+
+def _sampled(judged: Sequence[Row]) -> list[Row]:
+    """Every related pair, and of the unrelated ones that whose id has the lowest SHA-256."""
+    label = next(i for i, column in enumerate(columns("pairs")) if column.name == "stance")
+    related = [row for row in judged if row[label] != "unrelated"]
+    others = [row for row in judged if row[label] == "unrelated"]
+    return related + ([min(others, key=lambda row: sha256(row[0].encode()).digest())] if others else [])
+
+
+def to_table(config: str, rows: Sequence[Row]) -> pa.Table:
+    """Rows in column order as an Arrow table of the configuration's schema."""
+    schema = arrow_schema(config)
+    arrays = [_array(values, part.type) for values, part in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
+        return pa.array(values, kind)
+    parts = [item for value in values for item in value]
+    fields = zip(*parts, strict=True) if parts else ((),) * kind.value_type.num_fields
+    flat = pa.StructArray.from_arrays(
+        [pa.array(column, part.type) for column, part in zip(fields, kind.value_type, strict=True)],
+        fields=list(kind.value_type),
+    )
+    offsets = np.cumsum([0, *map(len, values)], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=kind)
+
+
+def write_part(table: pa.Table, file: Path) -> None:
+    """A table as Parquet: the same bytes for the same rows and the same pyarrow."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, file, compression="zstd", compression_level=3, row_group_size=ROW_GROUP, version="2.6")
+
+
+# -- fingerprints ----------------------------------------------------------------------------------------------
+
+
+def fingerprint(table: pa.Table) -> str:
+    """SHA-256 over a table's columns in canonical form: the same whichever pyarrow wrote or read it."""
+    total = sha256()
+    for part in table.schema:
+        total.update(f"{part.name}\0{_kind(part.type)}\0".encode())
+        for piece in _canonical(table[part.name].combine_chunks()):
+            total.update(len(piece).to_bytes(8, "big"))
+            total.update(piece)
+    return total.hexdigest()
+
+
+def _kind(type_: pa.DataType) -> str:
+    """A type's name without those of its items, which Parquet and Arrow call differently."""
+    if pa.types.is_list(type_):
+        return f"list<{_kind(type_.value_type)}>"
+    if pa.types.is_struct(type_):
+        return f"struct<{', '.join(f'{part.name}: {_kind(part.type)}' for part in type_)}>"
+    return str(type_)
+
+
+def _canonical(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes | memoryview]:
+    """Validity as bytes, then lengths and values, little endian, nulls as nothing."""
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    yield array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes()
+    if pa.types.is_list(array.type):
+        yield pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+        yield from _canonical(array.flatten())
+    elif pa.types.is_struct(array.type):
+        for i in range(array.type.num_fields):
+            yield from _canonical(pc.struct_field(array, [i]))
+    elif pa.types.is_string(array.type):
+        filled = array.fill_null("") if array.null_count else array
+        yield pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+        yield _utf8(filled)
+    elif pa.types.is_boolean(array.type):
+        yield array.fill_null(False).cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes()
+    else:
+        kind = "<f8" if pa.types.is_floating(array.type) else "<i8"
+        yield array.fill_null(0).to_numpy(zero_copy_only=False).astype(kind).tobytes()
+
+
+def _utf8(strings_: pa.Array) -> memoryview:
+    """All values of a string array without nulls, end to end, where they stand."""
+    _, offsets, data = strings_.buffers()
+    if data is None or not len(strings_):
+        return memoryview(b"")
+    bounds = np.frombuffer(offsets, np.int32)[strings_.offset : strings_.offset + len(strings_) + 1]
+    return memoryview(data)[bounds[0] : bounds[-1]]
+
+
+def combined(parts: Iterable[str]) -> str:
+    """One fingerprint over those of the parts, in whatever order they come."""
+    return sha256("\n".join(sorted(parts)).encode()).hexdigest()
+
+
+# -- agreement -------------------------------------------------------------------------------------------------
+
+
+def agreement(ballots: Mapping[tuple[str, tuple[str, ...]], int]) -> dict[str, dict[str, Any]]:
+    """Krippendorff's alpha (nominal) and share of unanimous units, by field, and by label against all others."""
+    result = {}
+    for name in sorted({name for name, _ in ballots}):
+        units = {votes: count for (field_, votes), count in ballots.items() if field_ == name}
+        given = sorted({vote for votes in units for vote in votes})
+        labels = {
+            label: {**_agreed(_touched(units, label)), "alpha": alpha(_against(units, label))} for label in given
+        }
+        result[name] = {**_agreed(units), "alpha": alpha(units), "labels": labels}
+    return result
+
+
+def _agreed(units: Mapping[tuple[str, ...], int]) -> dict[str, Any]:
+    total = sum(units.values())
+    unanimous = sum(count for votes, count in units.items() if len(set(votes)) == 1)
+    return {"units": total, "unanimous": round(unanimous / total, 4)}
+
+
+def _touched(units: Mapping[tuple[str, ...], int], label: str) -> dict[tuple[str, ...], int]:
+    """The units to which at least one vote gave the label."""
+    return {votes: count for votes, count in units.items() if label in votes}
+
+
+def _against(units: Mapping[tuple[str, ...], int], label: str) -> Counter[tuple[str, ...]]:
+    """The same ballots with one label kept and all others taken together."""
+    kept: Counter[tuple[str, ...]] = Counter()
+    for votes, count in units.items():
+        kept[tuple(sorted("this" if vote == label else "other" for vote in votes))] += count
+    return kept
+
+
+def layer(articles: Sequence[Mapping[str, Any]], digests: Iterable[str]) -> dict[str, Any]:
+    """What a stand-off layer holds, without its text: counts by label, agreement, and one digest over its files.
+
+    `articles` are admissible article documents as they stand in the layer.
+    """
+    ballots: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    labels: Counter[str] = Counter()
+    for data in articles:
+        for name, votes, gold in _layer_votes(data):
+            labels.update([gold] if name == "stance" else [])
+            if len(votes) > 1:
+                ballots[name, votes] += 1
+                if name == "stance" and set(votes) != {"unrelated"}:
+                    ballots["stance, related", votes] += 1
+    return {
+        "sha256": combined(digests),
+        "articles": len(articles),
+        "statements": sum(len(data["statements"]) for data in articles),
+        "stances": dict(sorted(labels.items())),
+        "agreement": agreement(ballots),
+    }
+
+
+def _layer_votes(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Field, sorted votes and gold label of everything voted on in an article document."""
+    for holder in data.get("holders", {}).values():
+        for name in ("source_type", "disclosure"):
+            if name in holder:
+                yield name, _sorted_votes(holder, name), holder[name]
+    blind = ("unrelated",) * len(data.get("annotators", ()))
+    for statement in data["statements"]:
+        if "stances" not in statement:
+            continue
+        for target in data.get("judged", ()):
+            pair = statement["stances"].get(target)
+            yield "stance", _sorted_votes(pair, "label") if pair else blind, pair["label"] if pair else "unrelated"
+            if pair and "certainty" in pair.get("votes", {}):
+                yield "certainty", _sorted_votes(pair, "certainty"), pair.get("certainty", "na")
+
+
+def _sorted_votes(voted: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(sorted(voted.get("votes", {}).get(name, {}).values()))
+
+
+def alpha(units: Mapping[tuple[str, ...], int]) -> float | None:
+    """Krippendorff's nominal alpha of ballots with their frequencies; None where only one value was ever given."""
+    values = sorted({vote for votes in units for vote in votes})
+    if len(values) < 2:
+        return None
+    table = np.array([[votes.count(value) for value in values] for votes in sorted(units)])
+    repeated = np.repeat(table, [units[votes] for votes in sorted(units)], axis=0)
+    return round(float(krippendorff.alpha(value_counts=repeated, level_of_measurement="nominal")), 4)
+
+
+# -- manifest --------------------------------------------------------------------------------------------------
+
+MANIFEST = "manifest.json"
+STAGING = ".onrecord-staging"
+
+MANIFEST_MISSING = Rule("manifest-missing", 5, "A built folder holds manifest.json.", "build it again")
+UNFINISHED = Rule(
+    "unfinished-build", 5, "A built folder holds no staging folder.", "run the same build again; it converges"
+)
+FILE_CHANGED = Rule(
+    "file-changed",
+    5,
+    "Every built file has the bytes that the manifest names.",
+    "build it again, or restore the file",
+)
+FILE_MISSING = Rule("file-missing", 5, "Every file of the manifest is there.", "build it again, or restore the file")
+FILE_UNKNOWN = Rule(
+    "file-unknown", 5, "Every Parquet file of a built folder is in its manifest.", "delete it, or build again"
+)
+ROWS_CHANGED = Rule(
+    "rows-changed", 5, "Built tables have the fingerprints that the manifest names.", "build it again"
+)
+RULES = rules_of(globals())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One written Parquet file of a shard."""
+
+    config: str
+    split: str
+    shard: int
+    file: str
+    rows: int
+    fingerprint: str
+
+
+def manifest(
+    inputs: Mapping[str, str],
+    parts: Sequence[Part],
+    names: Mapping[str, str],
+    out: Callable[[str], Path],
+    tally: Tally,
+    gates: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a build made of what, with nothing of when, where or by how many workers.
+
+    `names` maps a part's staged file to its name in the output; `gates` are a corpus's figures at its gates.
+    """
+    configs: dict[str, Any] = {}
+    for config in CONFIGS:
+        mine = [part for part in parts if part.config == config]
+        splits = {
+            split: {"rows": sum(p.rows for p in here), "fingerprint": combined(p.fingerprint for p in here)}
+            for split in SPLITS
+            if (here := [part for part in mine if part.split == split])
+        }
+        if splits:
+            configs[config] = {"fingerprint": combined(p.fingerprint for p in mine), "splits": splits}
+    files = {
+        names[part.file]: {
+            "rows": part.rows,
+            "sha256": file_digest(str(out(part.file))),
+            "fingerprint": part.fingerprint,
+        }
+        for part in parts
+    }
+    return {
+        "onrecord": version("onrecord"),
+        "pyarrow": pa.__version__,
+        "schema": sha256(schema_text()).hexdigest(),
+        "counts": nested(tally.counts),
+        "agreement": agreement(tally.ballots),
+        "left_out": dict(sorted(tally.left_out.items())),
+        "warnings": {
+            rule: count for (severity, rule), count in sorted(tally.findings.items()) if severity == "warning"
+        },
+        **({"gates": gates} if gates else {}),
+        "configs": configs,
+        "files": dict(sorted(files.items())),
+        "inputs": dict(sorted(inputs.items())),
+    }
+
+
+def nested(counts: Mapping[tuple[str, ...], int]) -> dict[str, Any]:
+    """Counts under the steps of their keys, sorted."""
+    tree: dict[str, Any] = {}
+    for key, count in sorted(counts.items()):
+        branch = tree
+        for step in key[:-1]:
+            branch = branch.setdefault(step, {})
+        branch[key[-1]] = count
+    return tree
+
+
+def write_manifest(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A built folder's manifest. Raises OSError or ValueError where there is none that can be read."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{folder / MANIFEST} nests too deep") from error
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict) or not all(_is_listed(name, entry) for name, entry in files.items()):
+        raise ValueError(f"{folder / MANIFEST} is no manifest")
+    return dict(found)
+
+
+def _is_listed(name: str, entry: object) -> bool:
+    """Whether a manifest names a file below its folder, with a digest."""
+    inside = not os.path.isabs(name) and ".." not in Path(name).parts
+    return inside and isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+
+
+def verify(folder: Path) -> list[Finding]:
+    """Whether a built folder still holds what its manifest names: bytes, or with another pyarrow fingerprints."""
+    if (folder / STAGING).exists():
+        return [UNFINISHED.finding(str(folder), "", f"holds {STAGING}")]
+    try:
+        listed = read_manifest(folder)["files"]
+    except (OSError, ValueError) as error:
+        what = f"has no {MANIFEST}" if isinstance(error, FileNotFoundError) else str(error)
+        return [MANIFEST_MISSING.finding(str(folder), "", what)]
+    findings = [found for name, entry in listed.items() for found in _verify_file(folder / name, entry)]
+    present = {file.relative_to(folder).as_posix() for file in folder.glob("data/**/*.parquet")}
+    findings += [
+        FILE_UNKNOWN.finding(str(folder / name), "", "is not in the manifest")
+        for name in sorted(present - set(listed))
+    ]
+    return findings
+
+
+def _fingerprint_of(file: Path) -> str | None:
+    try:
+        return fingerprint(pq.read_table(file))
+    except pa.ArrowException:  # no Parquet, whatever its digest
+        return None
+
+
+def _verify_file(file: Path, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    if not file.is_file():
+        yield FILE_MISSING.finding(str(file), "", "is not there")
+    elif (found := file_digest(str(file))) != entry["sha256"]:
+        yield FILE_CHANGED.finding(str(file), "", f"has SHA-256 {found[:16]}…, the manifest {entry['sha256'][:16]}…")
+    elif "fingerprint" in entry and _fingerprint_of(file) != entry["fingerprint"]:
+        yield ROWS_CHANGED.finding(str(file), "", "has other rows")
