@@ -1,8 +1,8 @@
 """What bad input gets: a finding with its address, an exit code, and never a traceback.
 
 A folder of cases/invalid shows one rule. Its `input` is checked, or what its case.json says is run (`run`), and
-expected.txt holds every finding that comes of it. A rule that no input can show names the test that shows it
-(`shown_by`).
+expected.txt holds every finding that comes of it. What not every copy of a tree keeps, case.json makes: empty `folders`
+and `links`, name to what they point at. A rule that no input can show names the test that shows it (`shown_by`).
 
 A new case: make the folder, run `python tests/test_check.py <rule-id>`, which writes expected.txt, and read it aloud.
 """
@@ -50,9 +50,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def lay(case: Path, folder: Path) -> None:
+    """Put a case into a folder, as `run` finds it."""
+    shutil.copytree(case, folder, dirs_exist_ok=True)
+    made: Any = settings(case)
+    for name in made.get("folders", ()):
+        (folder / name).mkdir()
+    for name, target in made.get("links", {}).items():
+        (folder / name).symlink_to(target)
+
+
 def outcome(case: Path, folder: Path) -> tuple[list[str], int]:
     """The findings and the exit code of a case that is run in an empty folder, the working directory."""
-    shutil.copytree(case, folder, symlinks=True, dirs_exist_ok=True)
+    lay(case, folder)
     command: Any = settings(case).get("run", ["check", "input"])
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = cli.main(command)
@@ -93,7 +103,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_bad_input_leaves_the_former_output_alone(case: Path, built: Path, tmp_path: Path) -> None:
     out = shutil.copytree(built, tmp_path / "out")
-    code = cli.main(["build", str(case / "input"), "--out", str(out), "--workers", "1"])
+    lay(case, tmp_path / "case")
+    code = cli.main(["build", str(tmp_path / "case/input"), "--out", str(out), "--workers", "1"])
     assert code in (cli.ERRORS, cli.WARNINGS)
     if code == cli.ERRORS:
         assert contents(out) == contents(built)
@@ -134,6 +145,7 @@ def test_a_worker_that_is_killed_again_and_again_is_a_finding(
 
     monkeypatch.setattr(build, "ProcessPoolExecutor", Killed)
     monkeypatch.setattr(build, "SHARD_DOCUMENTS", 1)
+    monkeypatch.setattr(build, "POOL_BYTES", 0)
     for name in ("visit", "visit-again"):
         shutil.copytree(VISIT, here / "in" / name)
     assert cli.main(["build", "in", "--out", "out", "--workers", "2"]) == cli.ERRORS
