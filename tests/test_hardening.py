@@ -46,7 +46,10 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_names_that_are_no_utf8_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    for ending, data in ((b".txt", b"Ann said yes.\n"), (b".ann", b"T1\tContent 9 12\tyes\nE1\tContent:T1 Content:T1\n")):
+    for ending, data in (
+        (b".txt", b"Ann said yes.\n"),
+        (b".ann", b"T1\tContent 9 12\tyes\nE1\tContent:T1 Content:T1\n"),
+    ):
         Path(os.fsdecode(os.fsencode(folder) + b"/\xff" + ending)).write_bytes(data)
     report = build.build([folder], tmp_path / "out")
     assert report.manifest is not None
@@ -83,7 +86,9 @@ def test_what_a_killed_conversion_left_is_swept_away(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["articles.jsonl"]
 
 
-@pytest.mark.parametrize("files", [[1], {"a": 1}, {"a": {}}, {"/etc/hostname": {"sha256": ""}}, {"../a": {"sha256": ""}}])
+@pytest.mark.parametrize(
+    "files", [[1], {"a": 1}, {"a": {}}, {"/etc/hostname": {"sha256": ""}}, {"../a": {"sha256": ""}}]
+)
 def test_a_strangers_manifest_is_no_traceback_and_leads_nowhere(files: object, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"files": files}), "utf-8")
     assert [finding.rule for finding in tables.verify(tmp_path)] == ["manifest-missing"]
@@ -98,7 +103,21 @@ def read_all(folder: Path) -> None:
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
     """One to four bytes, cuts, copies and words that mean something to a reader, in the place of others."""
-    words = (b"", b"\0", b"\xff", b"[", b"{", b'"', b"-1", b"1e999", b"NaN", b"null", b"\\ud800", b"\r\n", b"\xcc\x81")
+    words = (
+        b"",
+        b"\0",
+        b"\xff",
+        b"[",
+        b"{",
+        b'"',
+        b"-1",
+        b"1e999",
+        b"NaN",
+        b"null",
+        b"\\ud800",
+        b"\r\n",
+        b"\xcc\x81",
+    )
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(data) + 1)
         data = data[:at] + chance.choice(words) + data[at + chance.randint(0, 20) :]

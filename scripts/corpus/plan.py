@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import chain, islice
 from pathlib import Path
 
 from onrecord.model import LABELS, NEVER, TAG_STANCE
@@ -70,9 +71,11 @@ def plan(premises: dict[str, dict[str, str]], names: dict[str, list[str]]) -> di
     people = iter(distinct((f"{given} {family}" for given, family in zip(first, last)), NAMES * len(premises)))
     briefs: dict[str, object] = {}
     for story, premise in premises.items():
-        wanted = ["affirm"] * AFFIRM + ["deny"] * DENY + ["relay"] * RELAY
-        cells = [f"{next(kinds[stance])}: {stance}" for stance in wanted]
-        cells += [f"{next(kinds[TAG_STANCE[tag]])}: {TAG_STANCE[tag]} ({tag})" for tag in (next(tags) for _ in range(OPEN))]
+        plain = ["affirm"] * AFFIRM + ["deny"] * DENY + ["relay"] * RELAY
+        dealt = chain(
+            ((stance, "") for stance in plain), ((TAG_STANCE[tag], f" ({tag})") for tag in islice(tags, OPEN))
+        )
+        cells = [f"{next(kinds[stance])}: {stance}{tag}" for stance, tag in dealt]
         day = date.fromisoformat(premise["day"])
         briefs[story] = {
             "domain": premise["domain"],

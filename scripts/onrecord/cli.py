@@ -117,7 +117,9 @@ def parser() -> argparse.ArgumentParser:
 
     one = command(_score, "a system's predictions against gold")
     one.add_argument("predictions", metavar="PREDICTIONS", help="JSON lines, .csv or .parquet: id, label, p_<label>…")
-    one.add_argument("--config", choices=scoring.TASKS, default=DEFAULT_CONFIG, help="the task (default: %(default)s)")
+    one.add_argument(
+        "--config", choices=scoring.TASKS, default=DEFAULT_CONFIG, help="the task (default: %(default)s)"
+    )
     one.add_argument("--split", choices=SPLITS, default="test")
     one.add_argument("--gold", metavar="DIR", default=str(CORPUS), help="a built folder (default: ./dataset)")
     one.add_argument("--against", metavar="OTHER", help="another system's predictions, for a paired test")
@@ -125,7 +127,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--json", action="store_true", help="all figures as JSON")
 
     one = command(_baselines, "the systems to be beaten, learnt from ./dataset")
-    one.add_argument("--gold", metavar="DIR", default=str(CORPUS), help="test on this built folder (default: ./dataset)")
+    one.add_argument(
+        "--gold", metavar="DIR", default=str(CORPUS), help="test on this built folder (default: ./dataset)"
+    )
     one.add_argument("--out", metavar="DIR", default=str(RESULTS), help="where to (default: ./%(default)s)")
 
     one = command(_card, "make the card's generated parts from the manifest")
@@ -438,7 +442,9 @@ def _baselines(options: argparse.Namespace) -> int:
     """Learn each baseline of the stance task from ./dataset's training rows, score it on gold, write a result a file."""
     gold, out = Path(options.gold), Path(options.out)
     try:
-        train, test = (predictions.read_split(*rows) for rows in ((CORPUS, "stance", "train"), (gold, "stance", "test")))
+        train, test = (
+            predictions.read_split(*rows) for rows in ((CORPUS, "stance", "train"), (gold, "stance", "test"))
+        )
     except scoring.Unscorable as error:
         _show(error.findings)
         return ERRORS

@@ -456,7 +456,9 @@ def write(story: Story, articles: Iterable[Article]) -> dict[str, str]:
         data, text = article_data(article), write_text(article)
         if parse_text(text, article.id) == (article.text, [list(zone) for zone in article.zones]):
             files[f"{article.id}.txt"] = text
-            data = with_quotes({key: value for key, value in data.items() if key not in ("text", "zones")}, article.text)
+            data = with_quotes(
+                {key: value for key, value in data.items() if key not in ("text", "zones")}, article.text
+            )
         files[f"{article.id}.json"] = write_json(data)
     return files
 
