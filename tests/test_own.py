@@ -336,3 +336,44 @@ def test_what_is_converted_reads_as_it_was(tmp_path: Path) -> None:
     before = [admitted for unit in formats.find([VISIT])[0] for admitted in check.admit(formats.read(unit))]
     assert [a.story for a in again] == [a.story for a in before]
     assert [a.articles for a in again] == [a.articles for a in before]
+
+
+def corpus_with_a_pass(folder: Path, quote: str, *, annotator: str = "second") -> None:
+    (folder / "stories").mkdir()
+    tram(folder / "stories")
+    (folder / "passes/second/tram").mkdir(parents=True)
+    statement = f'{{"id": "s1", "quote": "{quote}"}}'
+    made = f'{{"id": "wire", "story": "tram", "annotator": "{annotator}", "statements": [{statement}]}}'
+    (folder / "passes/second/tram/wire.json").write_text(made)
+
+
+def test_a_segmentation_pass_beside_the_stories_is_kept_and_is_not_gold(tmp_path: Path) -> None:
+    corpus_with_a_pass(tmp_path, "[[Nobody would say why]]")
+    (unit,), _ = formats.find([tmp_path])
+    (admitted,) = check.admit(formats.read(unit))
+    (article,) = admitted.articles
+    assert not admitted.findings
+    assert {name: len(found) for name, found in article.passes.items()} == {"second": 1}
+    assert [statement.content[0].start for statement in article.statements] == [0]
+    assert "passes/second/tram/wire.json" in unit.names, "its bytes are in the manifest"
+
+
+@pytest.mark.parametrize(
+    "quote, annotator, expected",
+    [
+        ("[[Everybody]]", "second", 'wire.json: $.statements[0]: "Everybody" is not in the text'),
+        ("[[Nobody would say why]]", "third", "wire.json: $.id: 'third' stands under the name 'second'"),
+    ],
+)
+def test_what_is_wrong_in_a_pass_is_addressed_in_its_own_file(
+    quote: str, annotator: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus_with_a_pass(tmp_path, quote, annotator=annotator)
+    assert cli.main(["check", str(tmp_path)]) == cli.ERRORS
+    assert f"passes/second/tram/{expected}" in capsys.readouterr().out
+
+
+def test_a_pass_over_no_article_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus_with_a_pass(tmp_path, "[[Nobody would say why]]")
+    (tmp_path / "passes/second/tram/wire.json").rename(tmp_path / "passes/second/tram/wier.json")
+    assert told(tmp_path, capsys) == ["missing-text"]

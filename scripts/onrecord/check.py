@@ -223,6 +223,7 @@ def incompatible_not_mutual(data: Data) -> Iterator[Hit]:
 # -- level 3: text ---------------------------------------------------------------------------------------------
 
 _NOT_TEXT = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff\\ufdd0-\\ufdef]")
+_IN_PASS = re.compile(r"\$\.passes\.([a-z0-9-]+)(.*)")
 _WORD_CHARACTER = re.compile(r"\w")
 _PRINTABLE = re.compile(r"[\n\t\x20-\x7e]*")
 _SINCE_UNICODE_1 = "\u0377"  # up to here every code point is assigned
@@ -775,7 +776,7 @@ def _level(
 def _ask(scope: str, level: int, document: Document, *subject: Any) -> Iterator[Finding]:
     for one in _BY_SCOPE.get((scope, level), ()):
         for hit in one.test(*subject):  # type: ignore[misc]
-            yield one.finding(document.file, hit[0], hit[1], statement=hit[2] if len(hit) > 2 else None)
+            yield one.finding(*_address(document, hit[0]), hit[1], statement=hit[2] if len(hit) > 2 else None)
 
 
 def _ask_strings(level: int, document: Document) -> Iterator[Finding]:
@@ -794,7 +795,14 @@ def _ask_places(level: int, document: Document) -> Iterator[Finding]:
         statement = item.get("id") if where.startswith("$.statements[") else None
         for one in asked:
             for what in one.test(item, document.data["text"]):  # type: ignore[misc]
-                yield one.finding(document.file, where, what, statement=statement)
+                yield one.finding(*_address(document, where), what, statement=statement)
+
+
+def _address(document: Document, where: str) -> tuple[str, str]:
+    """The file and the address in it: what another annotator marked may stand in a file of its own."""
+    if (inner := _IN_PASS.fullmatch(where)) and inner[1] in document.passes_from:
+        return document.passes_from[inner[1]], f"$.statements{inner[2]}"
+    return document.file, where
 
 
 def _strings(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

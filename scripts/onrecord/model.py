@@ -376,7 +376,7 @@ class Document:
     """A story or an article as it was read, in our own form but not yet judged.
 
     `imported` is true where it came from another tool's format, whose unusable annotations are left out and
-    counted, not refused. `left_out` counts them by rule.
+    counted, not refused. `left_out` counts them by rule. `passes_from` names the files of other annotators' passes.
     """
 
     kind: str  # story or article

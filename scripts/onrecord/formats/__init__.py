@@ -108,8 +108,8 @@ def _below(folder: Path, root: Path, seen: set[str]) -> Iterator[Unit | Finding]
         yield UNREADABLE.finding(str(folder), "", "is the same folder as one that was read, by a link")
         return
     seen.add(true)
-    if (folder / "stories").is_dir():  # a corpus: what stands beside stories/ is no article
-        folder = folder / "stories"
+    if (folder / own.STORIES).is_dir():  # a corpus: what stands beside stories/ is no article
+        folder = folder / own.STORIES
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -31,6 +31,7 @@ from onrecord.model import (
 
 LONGEST_LINE = 64 * 1024 * 1024  # bytes of one line of a bulk file
 SHARD_BYTES = 25_000_000
+STORIES, PASSES = "stories", "passes"  # of a corpus: stories/<story>/, passes/<annotator>/<story>/<article>.json
 ZONE_PREFIX = re.compile(r"@(\w+)(?:[ \t]|$)")
 
 JSON_SYNTAX = Rule(
@@ -98,9 +99,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def story_units(folder: Path, root: Path) -> Iterator[Unit]:
-    """The one unit of a story's folder."""
+    """The one unit of a story's folder, with the segmentation passes that a corpus keeps beside its stories."""
     files = sorted(f for f in folder.iterdir() if f.suffix in (".json", ".txt"))
-    yield Unit.of("own", _name(folder), files, root)
+    passes = (
+        sorted(folder.parent.parent.glob(f"{PASSES}/*/{folder.name}/*.json")) if folder.parent.name == STORIES else []
+    )
+    yield Unit.of("own", _name(folder), [*files, *passes], root)
 
 
 def _name(folder: Path) -> str:
@@ -132,7 +136,8 @@ def line_units(file: Path, root: Path) -> Iterator[Unit | Finding]:
 
 def read(unit: Unit) -> Iterator[Document | Finding]:
     """The story and the articles of a folder."""
-    files = {Path(file).name: file for file in unit.files}
+    files = {Path(file).name: file for file in unit.files if not _is_pass(file)}
+    passes = [file for file in unit.files if _is_pass(file)]
     if "story.json" in files:
         yield from _guarded(_story, files.pop("story.json"), unit)
     else:
@@ -140,9 +145,16 @@ def read(unit: Unit) -> Iterator[Document | Finding]:
     for name, file in sorted(files.items()):
         stem, ending = os.path.splitext(name)
         if ending == ".json":
-            yield from _guarded(_article, file, unit)
+            yield from _guarded(_article, file, unit, [one for one in passes if Path(one).name == name])
         elif f"{stem}.json" not in files:
             yield MISSING_ANNOTATION.finding(file, "", f"{stem}.json is missing")
+    for one in passes:
+        if Path(one).name not in files:
+            yield MISSING_TEXT.finding(one, "", "is a pass over an article that is not there")
+
+
+def _is_pass(file: str) -> bool:
+    return len(parents := Path(file).parents) > 2 and parents[2].name == PASSES
 
 
 def read_lines(unit: Unit) -> Iterator[Document | Finding]:
@@ -186,18 +198,23 @@ def _story(file: str, unit: Unit) -> Document:
     return Document("story", file, story, digest(data), findings=findings)
 
 
-def _article(file: str, unit: Unit) -> Document:
+def _article(file: str, unit: Unit, passes: Sequence[str] = ()) -> Document:
     data = read_bytes(file)
     article = parse_json(decode(data, file), file)
     findings = _name_findings(article.get("id"), Path(file).stem, file)
+    others = {Path(one).parents[1].name: one for one in passes}
+    for name, one in others.items():
+        other = parse_json(decode(read_bytes(one), one), one)
+        findings += _name_findings(other.get("annotator"), name, one)
+        article.setdefault("passes", {})[name] = other.get("statements")
     if "text" in article or "reference" in article:
-        return Document("article", file, article, digest(data), findings=findings)
+        return Document("article", file, article, digest(data), findings=findings, passes_from=others)
     text_file = os.path.splitext(file)[0] + ".txt"
     if not os.path.lexists(text_file):
         raise Unusable(MISSING_TEXT.finding(file, "", f"{Path(text_file).name} is missing"))
     raw = read_bytes(text_file)
     article["text"], article["zones"] = parse_text(decode(raw, text_file), text_file)
-    return Document("article", file, article, digest(data, raw), findings=findings)
+    return Document("article", file, article, digest(data, raw), findings=findings, passes_from=others)
 
 
 def _line(file: str, unit: Unit, line: bytes) -> Document:
