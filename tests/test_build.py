@@ -243,7 +243,7 @@ def test_polnear_dev_builds_and_every_event_is_accounted_for(tmp_path: Path) -> 
 
 
 def test_configurations_are_those_of_the_schema() -> None:
-    assert CONFIGS == ("stance", "pairs", "source_type", "attribution", "articles", "votes")
+    assert CONFIGS == ("stance", "pairs", "source_type", "attribution", "articles", "votes", "contrast")
 
 
 @pytest.mark.parametrize("form", ["json", "own", "brat", "labelstudio"])

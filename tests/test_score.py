@@ -100,6 +100,36 @@ def test_calibration_is_that_of_scikit_learn_and_of_the_definition() -> None:
     assert found["ece"] == pytest.approx(gaps / 300)
 
 
+def minimal_pairs() -> pa.Table:
+    """Two edits of one original, one of which leaves the label, and one of another story."""
+    rows = [
+        ("a.w.s1.t.c1", "a.w.s1.t", "cue", False, "a", "deny", "affirm"),
+        ("a.w.s1.t.c2", "a.w.s1.t", "hedge", True, "a", "affirm", "affirm"),
+        ("b.w.s1.t.c1", "b.w.s1.t", "cue", False, "b", "relay", "deny"),
+    ]
+    names = ("id", "original", "edit", "control", "story", "stance", "original_stance")
+    return pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
+
+
+@pytest.mark.parametrize(
+    "wrong, consistency, changed, control",
+    [((), 1, 1, 1), (("a.w.s1.t",), 1 / 3, 1 / 2, 0), (("b.w.s1.t.c1",), 2 / 3, 1 / 2, 1)],
+)
+def test_a_minimal_pair_counts_where_both_sides_are_right(
+    wrong: tuple[str, ...], consistency: float, changed: float, control: float
+) -> None:
+    edits = minimal_pairs()
+    gold = scoring.both_sides(edits)
+    assert gold["id"].to_pylist() == ["a.w.s1.t.c1", "a.w.s1.t.c2", "b.w.s1.t.c1", "a.w.s1.t", "b.w.s1.t"]
+    said = [
+        "doubt" if one in wrong else label for one, label in zip(gold["id"].to_pylist(), gold["stance"].to_pylist())
+    ]
+    found = scoring.score_contrast(edits, pa.table({"id": gold["id"], "label": said}), "test").figures
+    assert found["consistency"].value == pytest.approx(consistency)
+    assert found["consistency_changed"].value == pytest.approx(changed)
+    assert found["consistency_control"].value == pytest.approx(control)
+
+
 def test_gold_is_perfect_and_shuffled_gold_is_chance() -> None:
     gold, _ = made_up(40, 6_000)
     perfect = pa.table({"id": gold["id"], "label": gold["stance"]})

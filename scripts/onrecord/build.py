@@ -285,7 +285,7 @@ def _take(admitted: check.Admitted, rows: Tables, outcome: Outcome, settings: Se
         outcome.findings += _layer_text(admitted)
     if admitted.articles:
         place = _place(admitted, settings)
-        rows.add(story, admitted.articles, place)
+        rows.add(story, admitted.articles, place, admitted.edits)
         if settings.thresholds is not None:
             outcome.reached.add(story, admitted.articles)
         if settings.near_duplicates:
@@ -316,6 +316,9 @@ def _layer_text(admitted: check.Admitted) -> Iterator[Finding]:
 
 
 def _strangers(admitted: check.Admitted, described: Mapping[str, str]) -> Iterator[Finding]:
+    voters = sorted({name for edit in admitted.edits for name in edit.votes} - set(described))
+    for name in voters:
+        yield UNKNOWN_ANNOTATOR.finding(admitted.edited[0].file, "", f"{name!r} is not described")
     for article in admitted.articles:
         named = {*article.annotators, article.annotator, *article.passes, article.provenance.get("writer", PRIMARY)}
         for name in sorted(named - {PRIMARY} - set(described)):

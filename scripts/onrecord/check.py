@@ -26,6 +26,7 @@ from onrecord.model import (
     TAG_STANCE,
     Article,
     Document,
+    Edit,
     Excluded,
     Finding,
     Holder,
@@ -57,6 +58,7 @@ def rule(
     - `place`: a statement's or an excluded stretch's data and the text; what is wrong.
     - `article`: an admitted article and its story; hits. `complete`: the same, where the corpus has gates.json.
     - `story`: a story's admitted articles and the story; the article at fault, where, what.
+    - `contrast`: a contrast file's data, and the admitted articles of its story by id; hits.
     """
 
     def make(test: Callable[..., Iterator[Any]]) -> Rule:
@@ -604,6 +606,53 @@ def holder_differs(articles: Sequence[Article], story: Story) -> Iterator[tuple[
                 yield article, f"$.holders.{name}.source_type", f"is {holder.source_type}, and {kind} in {there!r}"
 
 
+# -- levels 2 to 4: minimal edits ---------------------------------------------------------------------------------
+
+
+def _edits(data: Data) -> Iterator[tuple[str, Data]]:
+    for i, edit in enumerate(data["edits"]):
+        yield f"$.edits[{i}]", edit
+
+
+@rule(2, "contrast", "give each its own id; an id that was released keeps its edit")
+def duplicate_edit(data: Data, articles: Mapping[str, Article]) -> Iterator[Hit]:
+    """Edit ids are unique within their story."""
+    seen: set[str] = set()
+    for where, edit in _edits(data):
+        if edit["id"] in seen:
+            yield f"{where}.id", f"the id {edit['id']!r} is taken"
+        seen.add(edit["id"])
+
+
+@rule(2, "contrast", "name a pair that has a stance, as article.statement.target")
+def edit_of_nothing(data: Data, articles: Mapping[str, Article]) -> Iterator[Hit]:
+    """What is edited is a related pair of an article of the story."""
+    for where, edit in _edits(data):
+        if original(edit["of"], articles) is None:
+            yield f"{where}.of", f"{edit['of']!r} is no related pair"
+
+
+@rule(4, "contrast", "edit the passage, the holder or the target, or delete the edit")
+def edit_changes_nothing(data: Data, articles: Mapping[str, Article]) -> Iterator[Hit]:
+    """An edit changes the passage, the holder's name or the target."""
+    for where, edit in _edits(data):
+        found = original(edit["of"], articles)
+        if found is None or "holder" in edit or "target" in edit:
+            continue
+        article, statement, _ = found
+        if strings.parse_quote(edit["passage"])[0] == strings.passage(article.text, statement.spans):
+            yield f"{where}.passage", "is the passage as it stood"
+
+
+def original(of: str, articles: Mapping[str, Article]) -> tuple[Article, Statement, Pair] | None:
+    """The article, statement and pair that `article.statement.target` names; None where it is no related pair."""
+    name, number, target = of.split(".")
+    for statement in articles[name].statements if name in articles else ():
+        if statement.id == number and _label(statement, target) != "unrelated":
+            return articles[name], statement, (statement.stances or {})[target]
+    return None
+
+
 # -- level 5: the corpus, as far as one story shows it ---------------------------------------------------------
 
 ARTICLE_WITHOUT_STORY = Rule(
@@ -679,6 +728,8 @@ class Admitted:
     left_out: Counter[str] = field(default_factory=Counter)
     rejected: list[Document] = field(default_factory=list)
     documents: dict[str, Document] = field(default_factory=dict)  # by article key: what each came from
+    edits: list[Edit] = field(default_factory=list)
+    edited: list[Document] = field(default_factory=list)  # edits that are judged when all articles have been
 
 
 def admit(documents: Iterable[Document | Finding], *, complete: bool = False) -> Iterator[Admitted]:
@@ -695,6 +746,8 @@ def admit(documents: Iterable[Document | Finding], *, complete: bool = False) ->
                 yield _closed(current)
                 current = Admitted(Story(""))
             current = _open(document, current.findings)
+        elif document.kind == "contrast":
+            current.edited.append(document)
         else:
             _admit_article(document, current, complete)
     if current.file or current.findings:
@@ -863,8 +916,28 @@ def _closed(admitted: Admitted) -> Admitted:
             if not document.imported and article in admitted.articles:
                 admitted.articles.remove(article)
                 admitted.rejected.append(document)
+    for document in admitted.edited if admitted.usable else ():
+        _admit_edits(document, admitted)
     admitted.findings.sort(key=lambda f: (f.file, f.level, f.where, f.rule, f.what))
     return admitted
+
+
+def _admit_edits(document: Document, into: Admitted) -> None:
+    articles = {article.id: article for article in into.articles}
+    findings = [*document.findings, *form(document)]
+    for level in (2, 3, 4):
+        if _errors(findings):
+            break
+        findings += [*_ask("contrast", level, document, document.data, articles), *_ask_strings(level, document)]
+        for where, edit in _edits(document.data) if level == 3 else ():
+            for one in (quote_marks_unpaired, quote_without_content):
+                found = one.test({"quote": edit["passage"]}, "")  # type: ignore[misc]
+                findings += [one.finding(document.file, f"{where}.passage", what) for what in found]
+    into.findings += findings
+    if _errors(findings):
+        into.rejected.append(document)
+    else:
+        into.edits += [_edit(item) for _, item in _edits(document.data)]
 
 
 def _errors(findings: Iterable[Finding]) -> bool:
@@ -882,6 +955,14 @@ def story_of(data: Data) -> Story:
     return Story(
         data["id"], targets, data.get("title"), data.get("domain"), data.get("license"), data.get("fictional")
     )
+
+
+def _edit(item: Data) -> Edit:
+    article, statement, target = item["of"].split(".")
+    return Edit(
+        item["id"], article, statement, target, item["edit"], item["passage"], item["label"], item.get("holder"),
+        item.get("target"), item.get("why"), item.get("votes", {}),
+    )  # fmt: skip
 
 
 _PLAIN = ("publisher", "published", "title", "language", "license", "url", "origin", "sampling")

@@ -26,7 +26,7 @@ except ImportError:  # no wheel for this platform
     jsonschema_rs = None  # type: ignore[assignment]
 
 MOST_COMPARED, LONGEST_COMPARED = 100, 100  # words, and characters of one, for a "did you mean"
-KINDS = ("article", "story", "annotators", "gates")  # the schemas of what people write
+KINDS = ("article", "story", "contrast", "annotators", "gates")  # the schemas of what people write
 
 MISSING_FIELD = Rule("missing-field", 1, "Every required field is there.", "add it; schema/README.md describes it")
 UNKNOWN_FIELD = Rule(

@@ -36,7 +36,7 @@ def _schema_dir() -> Path:
 
 SCHEMAS: Mapping[str, Any] = {
     name: json.loads((_schema_dir() / f"{name}.schema.json").read_text("utf-8"))
-    for name in ("article", "story", "annotators", "gates", "release")
+    for name in ("article", "story", "contrast", "annotators", "gates", "release")
 }
 
 
@@ -88,7 +88,7 @@ def _labels(schema: Mapping[str, Any]) -> tuple[Label, ...]:
 
 CLOSED_LISTS: Mapping[str, tuple[Label, ...]] = {
     name: _labels(schema)
-    for document in ("article", "story")
+    for document in ("article", "story", "contrast")
     for name, schema in SCHEMAS[document]["$defs"].items()
     if _labels(schema)
 }
@@ -269,6 +269,23 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A minimal edit of a related pair; `passage` is a marked quote of the whole edited passage."""
+
+    id: str
+    article: str
+    statement: str
+    target: str
+    edit: str
+    passage: str
+    label: str
+    holder: str | None = None
+    proposition: str | None = None
+    why: str | None = None
+    votes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Excluded:
     content: tuple[Span, ...]
     reason: str
@@ -373,13 +390,13 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A story or an article as it was read, in our own form but not yet judged.
+    """A story, an article or a story's edits as they were read, in our own form but not yet judged.
 
     `imported` is true where it came from another tool's format, whose unusable annotations are left out and
     counted, not refused. `left_out` counts them by rule. `passes_from` names the files of other annotators' passes.
     """
 
-    kind: str  # story or article
+    kind: str  # story, article or contrast
     file: str
     data: dict[str, Any]
     digest: str  # SHA-256 of the bytes it was read from

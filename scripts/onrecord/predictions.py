@@ -31,7 +31,7 @@ def score(
 ) -> Report:
     """Score predictions (a file in JSON lines, CSV or Parquet, or an Arrow table) against a built folder's gold.
 
-    `config` is a task: stance, pairs, source_type, attribution or profile. `annotator` takes that pass of
+    `config` is a task: stance, pairs, source_type, attribution, profile or contrast. `annotator` takes that pass of
     `attribution` for gold in place of the primary one. Raises Unscorable with all findings, KeyError for an unknown
     task or split.
     """
@@ -53,6 +53,8 @@ def _scored(wanted: pa.Table, ours: pa.Table, theirs: pa.Table | None, config: s
     if config == "profile":
         other = None if theirs is None else scoring.profiles(theirs)
         return scoring.score_profiles(scoring.gold_profiles(wanted), scoring.profiles(ours), split, other)
+    if config == "contrast":
+        return scoring.score_contrast(wanted, ours, split, theirs)
     rival = None if theirs is None else scoring.marks(wanted, theirs, config)
     return scoring.score_labels(wanted, scoring.marks(wanted, ours, config), config, split, rival)
 
@@ -63,6 +65,8 @@ def _findings(wanted: pa.Table, config: str, named: Mapping[str, pa.Table]) -> l
         return scoring.attribution_findings(wanted, table, file)
     if config == "profile":
         return scoring.profile_findings(scoring.gold_profiles(wanted), table, file)
+    if config == "contrast":
+        wanted = scoring.both_sides(wanted)
     return scoring.label_findings(wanted, table, config, file)
 
 
@@ -87,6 +91,8 @@ def read_gold(folder: Path, config: str, split: str, annotator: str | None = Non
         if not table.num_rows:
             raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no pass of {annotator!r} in {split}")])
         return table.select(["id", "story", "article_id", *scoring.ROLES])
+    if task == "contrast":
+        return table.select(["id", "original", "edit", "control", "story", "stance", "original_stance"])
     wanted = ["id", "story", "article_id", "target_id", "act", config_label(task), *SLICES]
     return table.select([name for name in dict.fromkeys(wanted) if name in table.column_names])
 

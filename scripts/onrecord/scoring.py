@@ -31,7 +31,7 @@ UNRELATED = "unrelated"
 PROBABILITY = "p_"  # begins the names of probability columns
 PROFILE = ("source_type", "disclosure", "depth", "stance")
 SLICES = ("source_type", "disclosure", "depth", "quote_form", "tags", "domain", "tier", "target_kind")
-TASKS = ("stance", "pairs", "source_type", "attribution", "profile")
+TASKS = ("stance", "pairs", "source_type", "attribution", "profile", "contrast")
 PERMITTED = (
     "text", "passage", "content_start", "content_end", "source_start", "source_end", "cue_start", "cue_end",
     "context", "target", "holder", "published",
@@ -40,6 +40,7 @@ PERMITTED = (
 
 Counts = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
+Flags = npt.NDArray[Any]  # of bool
 Statistic = Callable[[Counts], Counts]
 
 MISSING = Rule("prediction-missing", 5, "Every row of gold has a prediction.", "predict the rows that are listed")
@@ -437,6 +438,69 @@ def _slice(rows: Codes, found: Marks) -> Slice:
         return mean
 
     return Slice(len(rows), int(has.sum()), _within(figure(by_story, over_own_labels)), float(accuracy(total)))
+
+
+# -- contrast --------------------------------------------------------------------------------------------------
+
+
+def both_sides(edits: pa.Table) -> pa.Table:
+    """Gold of every minimal pair's two sides: the edits, then each original once."""
+    first = edits["original"].to_numpy(zero_copy_only=False)
+    _, at = np.unique(first.astype(str), return_index=True)
+    originals = edits.take(pa.array(at))
+    sides = [edits.select(["id", "story", "stance"]), originals.select(["original", "story", "original_stance"])]
+    return pa.concat_tables([sides[0], sides[1].rename_columns(["id", "story", "stance"])])
+
+
+def score_contrast(edits: pa.Table, predicted: pa.Table, split: str, other: pa.Table | None = None) -> Report:
+    """How often both sides of a minimal pair are right, where the label changes and, as a control, where it stays."""
+    found, right = _sides(edits, predicted)
+    control = edits["control"].to_numpy(zero_copy_only=False)
+    everything = np.ones(len(control), bool)
+    both = right[:, 0] & right[:, 1]
+    figures = {
+        "consistency": _share(found.story, both, everything),
+        "consistency_changed": _share(found.story, both, ~control),
+        "consistency_control": _share(found.story, both, control),
+        "edit_accuracy": _share(found.story, right[:, 0], everything),
+        "original_accuracy": _share(found.story, right[:, 1], everything),
+    }
+    against = None
+    if other is not None:
+        rival = _sides(edits, other)[1]
+        theirs = rival[:, 0] & rival[:, 1]
+        against = compare(
+            _by_story(found.story, both, everything), _by_story(found.story, theirs, everything), _share_right
+        )
+    slices = {"edit": _slices(edits["edit"], found)}
+    return Report(
+        "contrast", split, edits.num_rows, int(found.story.max()) + 1, figures, slices=slices, against=against
+    )
+
+
+def _sides(edits: pa.Table, predicted: pa.Table) -> tuple[Marks, Flags]:
+    """The marks of the edited rows, and whether each edit and its original are right: (edits, 2)."""
+    gold = both_sides(edits)
+    found = marks(gold, predicted, "contrast")
+    right = found.gold == found.predicted
+    original = pc.index_in(edits["original"], value_set=gold["id"].combine_chunks()).to_numpy().astype(np.int64)
+    mine = slice(edits.num_rows)
+    ours = Marks(found.labels, found.story[mine], found.gold[mine], found.predicted[mine], None)
+    return ours, np.column_stack([right[mine], right[original]])
+
+
+def _by_story(story: Codes, right: Flags, among: Flags) -> Counts:
+    """Right and all rows of `among` by story that has such: (stories, 1, 2)."""
+    counts = np.column_stack([np.bincount(story, among & right), np.bincount(story, among)]).astype(np.float64)
+    return counts[counts[:, 1] > 0][:, None, :]
+
+
+def _share_right(counts: Counts) -> Counts:
+    return _ratio(counts[..., 0, 0], counts[..., 0, 1])
+
+
+def _share(story: Codes, right: Flags, among: Flags) -> Figure:
+    return _within(figure(_by_story(story, right, among), _share_right))
 
 
 # -- attribution -----------------------------------------------------------------------------------------------

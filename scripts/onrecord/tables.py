@@ -28,6 +28,7 @@ from onrecord.model import (
     CONFIGS,
     SPLITS,
     Article,
+    Edit,
     Finding,
     Pair,
     Rule,
@@ -146,6 +147,23 @@ class _Rows:
             article.url, *self.tail,
         )  # fmt: skip
 
+    def contrast(self, edit: Edit) -> Row:
+        article, story, key = self.article, self.story, f"{self.article.key}.{edit.statement}.{edit.target}"
+        statement = next(one for one in article.statements if one.id == edit.statement)
+        target = next(one for one in story.targets if one.id == edit.target)
+        former = (statement.stances or {})[edit.target].label
+        plain, roles = strings.parse_quote(edit.passage)
+        offsets = tuple(x for role in ("content", "source", "cue") for x in _extent(roles[role], 0))
+        holder = article.holders.get(statement.holder or "")
+        return (
+            f"{key}.{edit.id}", key, edit.edit, edit.label == former, former, story.id, article.key,
+            f"{article.key}.{statement.id}", f"{story.id}.{target.id}", edit.proposition or target.text, target.kind,
+            strings.joined(plain, roles["content"]), plain, *offsets, self.passage(statement).context,
+            edit.holder or (holder.name if holder else None), article.published, edit.label,
+            _share(edit.votes.values(), edit.label), story.domain, article.publisher, article.language, article.tier,
+            story.fictional, article.license, CANARY,
+        )  # fmt: skip
+
     def votes(self) -> Iterator[Row]:
         for subject, field_, given, gold in self._given():
             for annotator, value in sorted(given.items()):
@@ -224,11 +242,13 @@ class Tables:
         self._rows: dict[tuple[str, str], list[Row]] = {}
         self.tally = Tally()
 
-    def add(self, story: Story, articles: Sequence[Article], split: str) -> None:
-        """Put a story's articles into one split."""
+    def add(self, story: Story, articles: Sequence[Article], split: str, edits: Sequence[Edit] = ()) -> None:
+        """Put a story's articles, and minimal edits of them, into one split."""
         self._count("stories", split)
         for article in articles:
-            self._add_article(_Rows(article, story, self._kinds), split)
+            rows = _Rows(article, story, self._kinds)
+            self._add_article(rows, split)
+            self._put("contrast", split, (rows.contrast(edit) for edit in edits if edit.article == article.id))
 
     def _add_article(self, rows: _Rows, split: str) -> None:
         self._put("articles", split, [rows.itself()])

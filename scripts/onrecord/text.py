@@ -237,6 +237,12 @@ def paragraph_bounds(text: str, starts: Sequence[int], start: int, end: int) -> 
     return Span(first, len(text) if last < 0 else last)
 
 
+def passage(text: str, spans: Sequence[Span]) -> str:
+    """The whole paragraphs in which the spans stand."""
+    start, end = min(span.start for span in spans), max(span.end for span in spans)
+    return text[slice(*paragraph_bounds(text, paragraph_starts(text), start, end))]
+
+
 def joined(text: str, spans: Iterable[Span]) -> str:
     """The fragments' text, joined by a space."""
     return " ".join(text[start:end] for start, end in spans)

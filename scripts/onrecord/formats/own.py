@@ -31,7 +31,8 @@ from onrecord.model import (
 
 LONGEST_LINE = 64 * 1024 * 1024  # bytes of one line of a bulk file
 SHARD_BYTES = 25_000_000
-STORIES, PASSES = "stories", "passes"  # of a corpus: stories/<story>/, passes/<annotator>/<story>/<article>.json
+# Of a corpus: stories/<story>/, passes/<annotator>/<story>/<article>.json, contrast/<story>.json
+STORIES, PASSES, CONTRAST = "stories", "passes", "contrast"
 ZONE_PREFIX = re.compile(r"@(\w+)(?:[ \t]|$)")
 
 JSON_SYNTAX = Rule(
@@ -99,12 +100,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def story_units(folder: Path, root: Path) -> Iterator[Unit]:
-    """The one unit of a story's folder, with the segmentation passes that a corpus keeps beside its stories."""
+    """The one unit of a story's folder, with the segmentation passes and edits that a corpus keeps beside its stories."""
     files = sorted(f for f in folder.iterdir() if f.suffix in (".json", ".txt"))
-    passes = (
-        sorted(folder.parent.parent.glob(f"{PASSES}/*/{folder.name}/*.json")) if folder.parent.name == STORIES else []
-    )
-    yield Unit.of("own", _name(folder), [*files, *passes], root)
+    if folder.parent.name == STORIES:
+        corpus = folder.parent.parent
+        files += [
+            *sorted(corpus.glob(f"{PASSES}/*/{folder.name}/*.json")),
+            *corpus.glob(f"{CONTRAST}/{folder.name}.json"),
+        ]
+    yield Unit.of("own", _name(folder), files, root)
 
 
 def _name(folder: Path) -> str:
@@ -136,8 +140,9 @@ def line_units(file: Path, root: Path) -> Iterator[Unit | Finding]:
 
 def read(unit: Unit) -> Iterator[Document | Finding]:
     """The story and the articles of a folder."""
-    files = {Path(file).name: file for file in unit.files if not _is_pass(file)}
-    passes = [file for file in unit.files if _is_pass(file)]
+    passes = [file for file in unit.files if _stands_in(file, PASSES, 2)]
+    edits = [file for file in unit.files if _stands_in(file, CONTRAST, 0)]
+    files = {Path(file).name: file for file in unit.files if file not in (*passes, *edits)}
     if "story.json" in files:
         yield from _guarded(_story, files.pop("story.json"), unit)
     else:
@@ -151,10 +156,22 @@ def read(unit: Unit) -> Iterator[Document | Finding]:
     for one in passes:
         if Path(one).name not in files:
             yield MISSING_TEXT.finding(one, "", "is a pass over an article that is not there")
+    for one in edits:
+        yield from _guarded(_edits, one, unit)
 
 
-def _is_pass(file: str) -> bool:
-    return len(parents := Path(file).parents) > 2 and parents[2].name == PASSES
+def _stands_in(file: str, folder: str, above: int) -> bool:
+    """Whether a file of a story's unit stands in that folder of its corpus and not in the story's own."""
+    parents = Path(file).parents
+    return len(parents) > above + 1 and parents[above].name == folder and parents[above + 1].name != STORIES
+
+
+def _edits(file: str, unit: Unit) -> Document:
+    data = read_bytes(file)
+    contrast = parse_json(decode(data, file), file)
+    return Document(
+        "contrast", file, contrast, digest(data), findings=_name_findings(contrast.get("story"), unit.story, file)
+    )
 
 
 def read_lines(unit: Unit) -> Iterator[Document | Finding]:
