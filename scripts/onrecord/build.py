@@ -507,6 +507,7 @@ class Whole:
 
     findings: list[Finding]
     gates: dict[str, Any]  # figures, where gates.json asks for them
+    prose: dict[str, dict[str, float]]  # what each story measures, there too
     leaks: str  # leaks.csv; empty where there are none
 
 
@@ -520,11 +521,12 @@ def _together(outcomes: Sequence[Outcome], settings: Settings) -> Whole:
     copies = split.copies(grams)
     findings += split.leak_findings(copies, frozen=settings.splits is not None)
     if settings.thresholds is None:
-        return Whole(findings, {}, split.leaks_csv(copies))
+        return Whole(findings, {}, {}, split.leaks_csv(copies))
     counts.copies.update(copy.one.id for copy in copies)
     reached = gates.figures(counts)
     findings += gates.red(reached, settings.thresholds, settings.files["gates.json"])
-    return Whole(findings, gates.report(reached, settings.thresholds), split.leaks_csv(copies))
+    asked = gates.report(reached, settings.thresholds)
+    return Whole(findings, asked, gates.by_story(counts), split.leaks_csv(copies))
 
 
 def _twice(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
@@ -661,6 +663,8 @@ def _finish(
         {name: d[0] if len(d) == 1 else tables.combined(d) for name, d in inputs.items()},
         parts, names, staging.joinpath, tally, whole.gates,
     )  # fmt: skip
+    if whole.prose:
+        made["prose"] = whole.prose
     if settings.layers:
         made["layers"] = dict(settings.layers)
     rendered = card.render(card_file.read_text("utf-8"), made) if card_file else None

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from onrecord import prose
 from onrecord.model import (
     CLOSED_LISTS,
     CONFIGS,
@@ -206,6 +207,27 @@ def layers(manifest: Manifest) -> str:
     return table(["", *held], rows)
 
 
+def prose_table(manifest: Manifest) -> str:
+    """What each story measures as prose, with the bounds of its gates; what lies outside them is in bold."""
+    bounds = {name: manifest.get("gates", {}).get(name, {}) for name in prose.MEASURES}
+    rows: list[list[object]] = [
+        ["quartiles asked", *(f"{bound.get('least', '–')} to {bound.get('most', '–')}" for bound in bounds.values())],
+        ["corpus", *(_in_bounds(bound.get("figure"), bound) for bound in bounds.values())],
+    ]
+    rows += [
+        [story, *(_in_bounds(measured.get(name), bounds[name]) for name in prose.MEASURES)]
+        for story, measured in manifest.get("prose", {}).items()
+    ]
+    return table(["", *(measure.title for measure in prose.MEASURES.values())], rows)
+
+
+def _in_bounds(value: float | None, bound: Manifest) -> str:
+    if value is None:
+        return "–"
+    outside = value < bound.get("least", value) or value > bound.get("most", value)
+    return f"**{value:g}**" if outside else f"{value:g}"
+
+
 def plot_links(manifest: Manifest) -> str:
     """The plots, each under what it says in words."""
     return "\n".join(f"![{plot.says}]({PLOTS_FOLDER}/{name}.svg)\n" for name, plot in PLOTS.items())
@@ -217,6 +239,7 @@ BLOCKS = {
     "sources": sources,
     "tags": tags,
     "layers": layers,
+    "prose": prose_table,
     "plots": plot_links,
     "self-consistency": self_consistency,
 }

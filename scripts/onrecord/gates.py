@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+from onrecord import prose
 from onrecord import text as strings
 from onrecord.model import LABELS, STANCES, Article, Finding, Rule, Statement, Story, rules_of
 
@@ -50,9 +51,10 @@ class Counts:
     undecided: Counter[str] = field(default_factory=Counter)  # by pair
     names: dict[str, set[str]] = field(default_factory=dict)  # full ones of holders, to the stories they occur in
     copies: Counter[str] = field(default_factory=Counter)  # near-duplicates, by statement
+    prose: Counter[tuple[str, str]] = field(default_factory=Counter)  # sums by story, as `prose` names them
 
     def __iadd__(self, other: Counts) -> Self:
-        for name in ("stances", "source_types", "related", "runs", "undecided", "copies"):
+        for name in ("stances", "source_types", "related", "runs", "undecided", "copies", "prose"):
             getattr(self, name).update(getattr(other, name))
         for name in ("disputed", "incompatible"):  # keys with 0 stay
             for story, count in getattr(other, name).items():
@@ -65,6 +67,7 @@ class Counts:
         """Count a story's articles."""
         taken: dict[str, set[str]] = {}
         for article in articles:
+            self.prose.update({(story.id, name): count for name, count in prose.sums(article).items()})
             for holder in article.holders.values():
                 if sum(word[0].isupper() for word in holder.name.split()) > 1:
                     self.names.setdefault(strings.fold(holder.name), set()).add(story.id)
@@ -142,6 +145,17 @@ def _share_of(counts: Mapping[bool, int]) -> Figure | None:
     return Figure(_per_cent(counts.get(True, 0), total)) if total else None
 
 
+def _prose(name: str) -> Callable[[Counts], Figure | None]:
+    def over_all(counts: Counts) -> Figure | None:
+        sums: Counter[str] = Counter()
+        for (_, part), count in counts.prose.items():
+            sums[part] += count
+        found = prose.figure(name, sums)
+        return None if found is None else Figure(found)
+
+    return over_all
+
+
 def _per_cent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2)
 
@@ -156,7 +170,19 @@ GATES: Mapping[str, Callable[[Counts], Figure | None]] = {
     "shared-names": lambda counts: _all_of({name: 1 for name, stories in counts.names.items() if len(stories) > 1}),
     "near-duplicates": lambda counts: _all_of(counts.copies),
     "undecided": lambda counts: _all_of(counts.undecided),
+    **{name: _prose(name) for name in prose.MEASURES},
 }
+
+
+def by_story(counts: Counts) -> dict[str, dict[str, float]]:
+    """What each story measures as prose."""
+    sums: dict[str, dict[str, int]] = {}
+    for (story, name), count in counts.prose.items():
+        sums.setdefault(story, {})[name] = count
+    return {
+        story: {name: found for name in prose.MEASURES if (found := prose.figure(name, sums[story])) is not None}
+        for story in sorted(sums)
+    }
 
 
 def figures(counts: Counts) -> dict[str, Figure]:
