@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scripts/onrecord"
 ORDER = (
-    "model", "text", "prose", "formats", "form", "layers", "check", "split", "gates", "tables", "card", "explore", "reference",
-    "build", "scoring", "predictions", "baselines", "release", "cli",
+    "model", "text", "prose", "formats", "form", "layers", "check", "split", "gates", "audit", "tables", "card",
+    "explore", "reference", "build", "scoring", "predictions", "baselines", "release", "cli",
 )  # fmt: skip
 EFFECTS = {"formats", "layers", "tables", "build", "predictions", "release", "cli"}  # disk, network, processes
 TOUCHING = {

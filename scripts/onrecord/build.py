@@ -30,7 +30,7 @@ import filelock
 import numpy as np
 import pyarrow as pa
 
-from onrecord import card, check, form, formats, gates, split, tables
+from onrecord import audit, card, check, form, formats, gates, split, tables
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
@@ -58,7 +58,7 @@ BUSY = Rule(
 TWO_CORPORA = Rule(
     "two-corpora",
     5,
-    "Of splits.csv, annotators.json and gates.json an input has one each.",
+    "Of splits.csv, annotators.json, gates.json and audit.csv an input has one each.",
     "build the folders one by one, or join the files",
 )
 UNKNOWN_ANNOTATOR = Rule(
@@ -115,6 +115,7 @@ class Settings:
     keep_going: bool = False
     files: Mapping[str, str] = field(default_factory=dict)  # name of each file beside the stories, to its path
     layers: Mapping[str, Any] = field(default_factory=dict)  # what each stand-off layer beside the stories holds
+    audited: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # audit.csv: annotator to pair to stance
 
 
 @dataclass(slots=True)
@@ -170,13 +171,13 @@ def plan(units: Sequence[Unit]) -> list[tuple[Unit, ...]]:
     return [*shards, tuple(current)] if current else shards
 
 
-BESIDE = ("splits.csv", "annotators.json", "gates.json")
+BESIDE = ("splits.csv", "annotators.json", "gates.json", audit.FILE)
 
 
 def settings_of(
     inputs: Sequence[str | Path], *, keep_going: bool = False, near_duplicates: bool = False
 ) -> tuple[Settings, list[Finding]]:
-    """Read what stands beside the stories of the input folders: splits.csv, annotators.json and gates.json."""
+    """Read what stands beside the stories of the input folders."""
     files: dict[str, str] = {}
     findings: list[Finding] = []
     for file in sorted(Path(item) / name for item in {Path(item) for item in inputs} for name in BESIDE):
@@ -197,14 +198,24 @@ def settings_of(
     if (text := texts.get("gates.json")) is not None:
         thresholds, found = form.parse("gates", text, files["gates.json"])
         findings += found
+    audited: dict[str, dict[str, str]] = {}
+    if (text := texts.get(audit.FILE)) is not None:
+        audited, found = audit.parse(text, files[audit.FILE])
+        findings += found
+        if kinds is not None:
+            strangers = sorted(set(audited) - set(kinds))
+            findings += [
+                UNKNOWN_ANNOTATOR.finding(files[audit.FILE], "", f"{n!r} is not described") for n in strangers
+            ]
     asked = near_duplicates or thresholds is not None
-    held = dict(
-        sorted(one for item in sorted({Path(i) for i in inputs}) for one in _layers(item / "layers", findings))
-    )
-    return Settings(splits, kinds, thresholds, asked, keep_going, files, held), findings
+    folders = sorted({Path(i) / "layers" for i in inputs})
+    held = dict(sorted(one for folder in folders for one in _layers(folder, findings, audited, kinds or {})))
+    return Settings(splits, kinds, thresholds, asked, keep_going, files, held, audited), findings
 
 
-def _layers(folder: Path, findings: list[Finding]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _layers(
+    folder: Path, findings: list[Finding], audited: audit.Judged, kinds: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each stand-off layer in a folder and what it holds; what is wrong in one is a finding."""
     for layer in sorted(path for path in folder.glob("*") if path.is_dir()):
         units, found = formats.find([layer])
@@ -220,7 +231,7 @@ def _layers(folder: Path, findings: list[Finding]) -> Iterator[tuple[str, dict[s
             if isinstance(document, Document) and not faults:
                 digests.append(document.digest)
                 articles += [document.data] if document.kind == "article" else []
-        yield layer.name, tables.layer(articles, digests)
+        yield layer.name, tables.layer(articles, digests, audited, kinds)
 
 
 def _text(file: str, findings: list[Finding]) -> str | None:
@@ -238,7 +249,7 @@ def _text(file: str, findings: list[Finding]) -> str | None:
 def work(number: int, shard: Sequence[Unit], staging: Path | None, settings: Settings) -> Outcome:
     """Judge a shard and write its parts below `staging`; None judges only."""
     outcome = Outcome(number)
-    rows = Tables(settings.kinds or {})
+    rows = Tables(settings.kinds or {}, settings.audited)
     for unit in shard:
         _digest_inputs(unit, outcome)
         for admitted in check.admit(_counted(formats.read(unit), outcome), complete=settings.thresholds is not None):

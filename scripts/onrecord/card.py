@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from onrecord import prose
+from onrecord import audit, prose
 from onrecord.model import (
     CLOSED_LISTS,
     CONFIGS,
@@ -184,8 +184,30 @@ def self_consistency(manifest: Manifest) -> str:
         + "\nBy stance: the units to which at least one pass gave it, the share of them on which both agreed, and α of"
         + " the label against all others:\n\n"
         + table(header, labels)
-        + "\nHuman agreement: not measured.\n"
+        + _people(manifest)
     )
+
+
+def _people(manifest: Manifest) -> str:
+    bodies = [
+        manifest["counts"].get("audit", {}),
+        *(held.get("audit", {}) for held in manifest.get("layers", {}).values()),
+    ]
+    return "" if any("person" in body for body in bodies) else "\nHuman agreement: not measured.\n"
+
+
+def audit_table(manifest: Manifest) -> str:
+    """Who judged pairs beside the blind passes, and how often as gold has it: in all, and by gold's label."""
+    bodies = {"open": manifest["counts"].get("audit", {})}
+    bodies |= {name: held.get("audit", {}) for name, held in manifest.get("layers", {}).items()}
+    rows: list[list[object]] = []
+    for body, kinds in bodies.items():
+        for kind, annotators in kinds.items():
+            for annotator, by_gold in annotators.items():
+                pairs, same, shares = audit.recalls(by_gold)
+                cells = (f"{shares[label]:.3f}" if label in shares else "–" for label in LABELS["stance"])
+                rows.append([f"{body}: {annotator} ({kind})", pairs, f"{same / pairs:.3f}", *cells])
+    return table(["who", "pairs", "as gold", *LABELS["stance"]], rows)
 
 
 def _label_cells(held: Manifest, label: str) -> tuple[object, ...]:
@@ -239,6 +261,7 @@ BLOCKS = {
     "sources": sources,
     "tags": tags,
     "layers": layers,
+    "audit": audit_table,
     "prose": prose_table,
     "plots": plot_links,
     "self-consistency": self_consistency,

@@ -21,6 +21,7 @@ from typing import NoReturn
 import tqdm
 
 from onrecord import (
+    audit,
     baselines,
     build,
     card,
@@ -37,8 +38,9 @@ from onrecord import (
     split,
     tables,
 )
-from onrecord.formats import own
-from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule
+from onrecord.formats import labelstudio, own
+from onrecord.formats.files import Unit
+from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable
 
 CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
 CORPUS = Path("dataset")
@@ -48,7 +50,7 @@ EXPLORER = "explorer.html"
 RESULTS = CORPUS / "benchmark/results"
 NEAR_DUPLICATES = "look for statements copied from split to split, as is done where gates.json is"
 
-_PARTS = (formats, layers, check, split, gates, tables, card, reference, build, scoring, release)
+_PARTS = (formats, layers, check, split, gates, audit, tables, card, reference, build, scoring, release)
 _BY_ID = {one.id: one for part in _PARTS for one in part.RULES}
 RULES: tuple[Rule, ...] = tuple(sorted(_BY_ID.values(), key=lambda one: (one.level, one.id)))
 
@@ -101,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("inputs", nargs="+", metavar="INPUT")
     one.add_argument("--to", choices=formats.FORMS, required=True)
     one.add_argument("--out", metavar="DIR", required=True)
+    one.add_argument(
+        "--pairs", metavar="DRAW", help="with labelstudio: a blind sheet of the pairs that draw.csv lists"
+    )
+
+    one = command(_votes, "merge an audit sheet that people filled in")
+    one.add_argument("sheet", metavar="SHEET", help="the sheet as Label Studio exports it, in full JSON")
 
     one = command(_dehydrate, "a stand-off layer of annotated articles: labels without text")
     one.add_argument("inputs", nargs="+", metavar="INPUT")
@@ -281,6 +289,8 @@ def _convert(options: argparse.Namespace) -> int:
     """Write INPUT in another form: a bulk file articles.jsonl, or a folder a story for brat or Label Studio."""
     out = Path(options.out)
     units, findings = formats.find(options.inputs)
+    if options.pairs:
+        return _sheet(units, findings, options)
     left_out, lost = 0, []
     with _Staged(out) as staged:
         for unit in units:
@@ -295,6 +305,58 @@ def _convert(options: argparse.Namespace) -> int:
     for line in lost:
         print(f"note: {options.to} does not hold {line}", file=sys.stderr)
     return _code(findings, left_out=bool(left_out))
+
+
+def _sheet(units: Sequence[Unit], findings: list[Finding], options: argparse.Namespace) -> int:
+    """The blind sheet: of each pair that the draw lists what a model may see. It holds text; it is not for a commit."""
+    if options.to != "labelstudio":
+        return _usage("--pairs goes with --to labelstudio")
+    wanted = audit.parse_draw(Path(options.pairs).read_text("utf-8"))
+    asked: dict[str, labelstudio.Question] = {}
+    for unit in units:
+        for admitted in check.admit(formats.read(unit)):
+            findings += admitted.findings
+            for row in tables.pair_rows(admitted.story, admitted.articles):
+                shown = ("" if row[name] is None else row[name] for name in labelstudio.Question._fields)
+                asked[row["id"]] = labelstudio.Question._make(shown)
+    with _Staged(Path(options.out)) as staged:
+        staged.append("sheet.json", labelstudio.sheet(asked[pair] for pair in wanted if pair in asked))
+        staged.append("sheet.xml", labelstudio.sheet_config())
+        findings += staged.clashes()
+    _show(findings)
+    absent = [pair for pair in wanted if pair not in asked]
+    print(f"{len(wanted) - len(absent)} of {len(wanted)} pairs are on the sheet")
+    for pair in absent:
+        print(f"note: not in the input: {pair}", file=sys.stderr)
+    return _code(findings, left_out=bool(absent))
+
+
+def _votes(options: argparse.Namespace) -> int:
+    """Put the answers of a filled-in sheet into ./dataset/audit.csv, beside what is there."""
+    file, draw_file = CORPUS / audit.FILE, CORPUS / audit.DRAW
+    if not draw_file.is_file():
+        return _usage(f"there is no {draw_file} here")
+    try:
+        answers, findings = labelstudio.read_sheet(Path(options.sheet).read_text("utf-8"), options.sheet)
+    except Unusable as error:
+        _show([error.finding])
+        return ERRORS
+    drawn = set(audit.parse_draw(draw_file.read_text("utf-8")))
+    strangers = sorted({answer.id for answer in answers} - drawn)
+    findings += [
+        audit.AUDIT_STRANGER.finding(options.sheet, "", f"{pair!r} is not in {draw_file}") for pair in strangers
+    ]
+    judged, found = audit.parse(file.read_text("utf-8"), str(file)) if file.exists() else ({}, [])
+    _show([*findings, *found])
+    if _code([*findings, *found]) == ERRORS:
+        return ERRORS
+    for answer in answers:
+        judged.setdefault(answer.annotator, {})[answer.id] = answer.label
+    file.write_text(audit.render(judged), "utf-8")
+    for annotator in sorted({answer.annotator for answer in answers}):
+        count = sum(answer.annotator == annotator for answer in answers)
+        print(f"{annotator}: {count} of {len(drawn)} pairs; describe who that is in {CORPUS / 'annotators.json'}")
+    return _code(findings)
 
 
 class _Staged:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from onrecord import audit
 from onrecord import text as strings
 from onrecord.formats.files import file_digest
 from onrecord.model import (
@@ -186,6 +187,15 @@ class _Rows:
                     yield subject, "certainty", certainty, pair.certainty or _certainty(pair)
 
 
+def pair_rows(story: Story, articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
+    """Every judged pair of a story, as a row of `pairs`."""
+    names = [column.name for column in columns("pairs")]
+    for article in articles:
+        rows = _Rows(article, story, {})
+        for statement in article.statements:
+            yield from (dict(zip(names, row, strict=True)) for row in rows.pairs(statement, rows.shared(statement)))
+
+
 def _extent(spans: Sequence[Span], origin: int) -> tuple[int, int]:
     return (spans[0].start - origin, spans[-1].end - origin) if spans else (-1, -1)
 
@@ -237,8 +247,8 @@ class Tally:
 class Tables:
     """The rows of a shard, by configuration and split, until they are written."""
 
-    def __init__(self, kinds: Mapping[str, str]) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: Mapping[str, str], audited: audit.Judged | None = None) -> None:
+        self._kinds, self._audited = kinds, audited or {}
         self._rows: dict[tuple[str, str], list[Row]] = {}
         self.tally = Tally()
 
@@ -264,6 +274,7 @@ class Tables:
             self._put("pairs", split, judged)
             self._put("stance", split, _sampled(judged))
             self._put("source_type", split, rows.source_type(statement, shared))
+            self._take_audit(statement, rows)
         self._take_ballots(rows)
 
     def _put(self, config: str, split: str, rows: Iterable[Row]) -> None:
@@ -271,6 +282,14 @@ class Tables:
 
     def _count(self, what: str, split: str) -> None:
         self.tally.counts[what, split] += 1
+
+    def _take_audit(self, statement: Statement, rows: _Rows) -> None:
+        for target in rows.article.judged if self._audited and statement.stances is not None else ():
+            gold = (statement.stances or {}).get(target, UNRELATED).label
+            pair = f"{rows.article.key}.{statement.id}.{target}"
+            found = list(audit.compared(pair, gold, self._audited, self._kinds))
+            self.tally.counts.update(("audit", *one) for one in found)
+            self.tally.ballots.update((f"stance, {group}", votes) for group, votes in audit.ballots(found))
 
     def _take_ballots(self, rows: _Rows) -> None:
         for _, name, given, _ in rows._given():
@@ -435,14 +454,25 @@ def _against(units: Mapping[tuple[str, ...], int], label: str) -> Counter[tuple[
     return kept
 
 
-def layer(articles: Sequence[Mapping[str, Any]], digests: Iterable[str]) -> dict[str, Any]:
+def layer(
+    articles: Sequence[Mapping[str, Any]],
+    digests: Iterable[str],
+    audited: audit.Judged | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """What a stand-off layer holds, without its text: counts by label, agreement, and one digest over its files.
 
-    `articles` are admissible article documents as they stand in the layer.
+    `articles` are admissible article documents as they stand in the layer; `audited` is what audit.csv says of pairs,
+    `kinds` who is a person.
     """
+    compared: Counter[tuple[str, ...]] = Counter()
     ballots: Counter[tuple[str, tuple[str, ...]]] = Counter()
     labels: Counter[str] = Counter()
     for data in articles:
+        for pair, gold in _layer_pairs(data) if audited else ():
+            found = list(audit.compared(pair, gold, audited or {}, kinds or {}))
+            compared.update(found)
+            ballots.update((f"stance, {group}", votes) for group, votes in audit.ballots(found))
         for name, votes, gold in _layer_votes(data):
             labels.update([gold] if name == "stance" else [])
             if len(votes) > 1:
@@ -455,7 +485,15 @@ def layer(articles: Sequence[Mapping[str, Any]], digests: Iterable[str]) -> dict
         "statements": sum(len(data["statements"]) for data in articles),
         "stances": dict(sorted(labels.items())),
         "agreement": agreement(ballots),
+        "audit": nested(compared),
     }
+
+
+def _layer_pairs(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for statement in data["statements"]:
+        for target in data.get("judged", ()) if "stances" in statement else ():
+            label = statement["stances"].get(target, {"label": UNRELATED.label})["label"]
+            yield f"{data['story']}.{data['id']}.{statement['id']}.{target}", label
 
 
 def _layer_votes(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
