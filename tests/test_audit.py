@@ -63,7 +63,7 @@ def test_an_audit_is_counted_and_changes_no_row(corpus: Path) -> None:
     assert cli.main(["build", "dataset", "--out", "plain"]) == cli.CLEAN
     pair, label = next((pair, label) for pair, label in gold(corpus).items() if label == "deny")
     (corpus / "audit.csv").write_text(audit.render({"ann": {pair: "doubt"}}), "utf-8")
-    passes = dict.fromkeys(("segmenter", "pass-a", "pass-b", "writer-1"), {"kind": "model"})
+    passes = {name: {"kind": "model"} for name in ("segmenter", "pass-a", "pass-b", "writer-1")}
     (corpus / "annotators.json").write_text(json.dumps({"ann": {"kind": "person"}, **passes}), "utf-8")
     assert cli.main(["build", "dataset", "--out", "audited"]) == cli.CLEAN
     made = tables.read_manifest(Path("audited"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onrecord import check, cli, formats
+from onrecord import check, cli, formats, tables
 from onrecord.formats import brat, files, own
 from onrecord.model import Finding, Unusable
 
@@ -377,3 +377,12 @@ def test_a_pass_over_no_article_is_a_finding(tmp_path: Path, capsys: pytest.Capt
     corpus_with_a_pass(tmp_path, "[[Nobody would say why]]")
     (tmp_path / "passes/second/tram/wire.json").rename(tmp_path / "passes/second/tram/wier.json")
     assert told(tmp_path, capsys) == ["missing-text"]
+
+
+def test_a_build_counts_how_far_a_pass_found_the_inventory(tmp_path: Path) -> None:
+    corpus_with_a_pass(tmp_path, "[[Trams]] stand still")
+    assert cli.main(["build", str(tmp_path), "--out", str(tmp_path / "out")]) == cli.CLEAN
+    overlap = round(1_000_000 * 2 * len("Trams") / (len("Trams") + len("Trams stand still")))
+    assert tables.read_manifest(tmp_path / "out")["counts"]["spans"] == {
+        "second": {"articles": 1, "exact": 0, "inventory": 1, "overlap": overlap, "pass": 1}
+    }

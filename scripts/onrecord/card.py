@@ -30,6 +30,7 @@ from onrecord.model import (
     features,
     rules_of,
 )
+from onrecord.tables import MILLION
 
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+)[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -184,8 +185,25 @@ def self_consistency(manifest: Manifest) -> str:
         + "\nBy stance: the units to which at least one pass gave it, the share of them on which both agreed, and α of"
         + " the label against all others:\n\n"
         + table(header, labels)
+        + _spans(manifest)
         + _people(manifest)
     )
+
+
+def _spans(manifest: Manifest) -> str:
+    """How far other segmentation passes found the inventory's contents."""
+    passes = manifest["counts"].get("spans", {})
+    if not passes:
+        return ""
+    rows: list[list[object]] = []
+    for annotator, found in passes.items():
+        sizes = found["inventory"] + found["pass"]
+        exact, overlap = 2 * found["exact"] / sizes, 2 * found["overlap"] / MILLION / sizes
+        rows.append(
+            [annotator, found["articles"], found["inventory"], found["pass"], f"{exact:.3f}", f"{overlap:.3f}"]
+        )
+    header = ["pass", "articles", "in the inventory", "in the pass", "exact F1", "overlap F1"]
+    return "\nContents that another segmentation pass found, matched one to one:\n\n" + table(header, rows)
 
 
 def _people(manifest: Manifest) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from onrecord import text as strings
 from onrecord.model import LABELS, Finding, Rule, config_label, rules_of
 
 LEAST_STORIES = 10  # under which neither interval nor p-value is given: they would not hold what they promise
@@ -546,13 +547,6 @@ def fragments(places: Iterable[Any] | None) -> Fragments:
     return tuple(made)
 
 
-def dice(one: Fragments, other: Fragments) -> float:
-    """Twice the characters that both have over those of each; 0 where both are empty."""
-    shared = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in one for b in other)
-    size = sum(end - start for start, end in (*one, *other))
-    return 2 * shared / size if size else 0.0
-
-
 def attribution_counts(gold: pa.Table, predicted: pa.Table) -> dict[str, Counts]:
     """Hits, predicted and gold by story: (stories, 1, 3) of exact and overlapping contents, sources and cues.
 
@@ -564,11 +558,11 @@ def attribution_counts(gold: pa.Table, predicted: pa.Table) -> dict[str, Counts]
     counts = {name: np.zeros((len(stories), 1, 3)) for name in ("exact", *ROLES)}
     for article, mine in wanted.items():
         at, theirs = stories.index(article.split(".")[0]), offered.get(article, [])
-        pairs = _matched(theirs, mine)
+        pairs = strings.matched([one["content"] for one in theirs], [one["content"] for one in mine])
         exact = sum(theirs[i]["content"] == mine[j]["content"] for i, j in pairs)
         counts["exact"][at, 0] += exact, len(theirs), len(mine)
         for role in ROLES:
-            hits = sum(dice(theirs[i][role], mine[j][role]) for i, j in pairs)
+            hits = sum(strings.dice(theirs[i][role], mine[j][role]) for i, j in pairs)
             counts[role][at, 0] += hits, sum(bool(s[role]) for s in theirs), sum(bool(s[role]) for s in mine)
     return counts
 
@@ -578,18 +572,6 @@ def _by_article(table: pa.Table) -> dict[str, list[dict[str, Fragments]]]:
     for row in table.to_pylist():
         found.setdefault(row["article_id"], []).append({role: fragments(row.get(role)) for role in ROLES})
     return found
-
-
-def _matched(
-    theirs: Sequence[Mapping[str, Fragments]], mine: Sequence[Mapping[str, Fragments]]
-) -> list[tuple[int, int]]:
-    from scipy.optimize import linear_sum_assignment
-
-    if not theirs or not mine:
-        return []
-    gains = np.array([[dice(a["content"], b["content"]) for b in mine] for a in theirs])
-    pairs = zip(*linear_sum_assignment(gains, maximize=True), strict=True)
-    return [(int(i), int(j)) for i, j in pairs if gains[i, j] > 0]
 
 
 def score_attribution(gold: pa.Table, predicted: pa.Table, split: str, other: pa.Table | None = None) -> Report:

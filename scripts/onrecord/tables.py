@@ -43,6 +43,7 @@ from onrecord.model import (
 )
 
 ROW_GROUP = 20_000  # rows; DESIGN §7
+MILLION = 1_000_000  # whole numbers add up to the same sum in any order
 Row = tuple[Any, ...]
 UNRELATED = Pair("", "unrelated", "na")
 
@@ -276,12 +277,28 @@ class Tables:
             self._put("source_type", split, rows.source_type(statement, shared))
             self._take_audit(statement, rows)
         self._take_ballots(rows)
+        self._take_spans(rows.article)
 
     def _put(self, config: str, split: str, rows: Iterable[Row]) -> None:
         self._rows.setdefault((config, split), []).extend(rows)
 
     def _count(self, what: str, split: str) -> None:
         self.tally.counts[what, split] += 1
+
+    def _take_spans(self, article: Article) -> None:
+        """How far other segmentations found the contents of the inventory; Dice coefficients in millionths."""
+        mine = [statement.content for statement in article.statements]
+        for annotator, statements in article.passes.items():
+            theirs = [statement.content for statement in statements]
+            pairs = strings.matched(theirs, mine)
+            found = {
+                "articles": 1,
+                "inventory": len(mine),
+                "pass": len(theirs),
+                "exact": sum(theirs[i] == mine[j] for i, j in pairs),
+                "overlap": sum(round(MILLION * strings.dice(theirs[i], mine[j])) for i, j in pairs),
+            }
+            self.tally.counts.update({("spans", annotator, name): count for name, count in found.items()})
 
     def _take_audit(self, statement: Statement, rows: _Rows) -> None:
         for target in rows.article.judged if self._audited and statement.stances is not None else ():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 
+import numpy as np
+
 from onrecord.model import Span
 
 ROLES = ("source", "cue", "content")
@@ -246,6 +248,31 @@ def passage(text: str, spans: Sequence[Span]) -> str:
 def joined(text: str, spans: Iterable[Span]) -> str:
     """The fragments' text, joined by a space."""
     return " ".join(text[start:end] for start, end in spans)
+
+
+# -- fragments of two annotators --------------------------------------------------------------------------------
+
+Fragments = Sequence[tuple[int, int]]
+
+
+def dice(one: Fragments, other: Fragments) -> float:
+    """Twice the characters that both have over those of each; 0 where both are empty."""
+    shared = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in one for b in other)
+    size = sum(end - start for start, end in (*one, *other))
+    return 2 * shared / size if size else 0.0
+
+
+def matched(theirs: Sequence[Fragments], mine: Sequence[Fragments]) -> list[tuple[int, int]]:
+    """Which of theirs goes with which of mine, each once, so that the sum of their Dice coefficients is the largest."""
+    from scipy.optimize import (
+        linear_sum_assignment,  # here, for it doubles the time that every command takes to start
+    )
+
+    if not theirs or not mine:
+        return []
+    gains = np.array([[dice(a, b) for b in mine] for a in theirs])
+    pairs = zip(*linear_sum_assignment(gains, maximize=True), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if gains[i, j] > 0]
 
 
 # -- tokens and digests ----------------------------------------------------------------------------------------
