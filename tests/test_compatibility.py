@@ -66,9 +66,10 @@ def test_the_wheel_on_other_pythons_gives_the_same_fingerprints(wheel: Path, tmp
 
 def compare(commands: Path, folder: Path) -> None:
     """Build the dataset with that environment's command, away from the repository's code, and compare manifests."""
-    shutil.copytree(ROOT / "dataset/stories", folder / "in/stories")
-    shutil.copy(ROOT / "dataset/splits.csv", folder / "in")
-    shutil.copy(ROOT / "dataset/annotators.json", folder / "in")
+    for part in ("stories", "contrast", "passes"):
+        shutil.copytree(ROOT / "dataset" / part, folder / "in" / part)
+    for part in ("splits.csv", "annotators.json", "audit.csv"):
+        shutil.copy(ROOT / "dataset" / part, folder / "in")
     command = [commands / "onrecord", "build", "in", "--out", "out", "--workers", "1"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

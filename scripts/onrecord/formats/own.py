@@ -30,7 +30,9 @@ from onrecord.model import (
 )
 
 LONGEST_LINE = 64 * 1024 * 1024  # bytes of one line of a bulk file
-SHARD_BYTES = 25_000_000
+SHARD_BYTES = (
+    4_000_000  # of a bulk file: some 256 articles, as of trees; rows repeat their context, 250 times its bytes
+)
 # Of a corpus: stories/<story>/, passes/<annotator>/<story>/<article>.json, contrast/<story>.json
 STORIES, PASSES, CONTRAST = "stories", "passes", "contrast"
 ZONE_PREFIX = re.compile(r"@(\w+)(?:[ \t]|$)")
@@ -102,8 +104,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def story_units(folder: Path, root: Path) -> Iterator[Unit]:
     """The one unit of a story's folder, with the segmentation passes and edits that a corpus keeps beside its stories."""
     files = sorted(f for f in folder.iterdir() if f.suffix in (".json", ".txt"))
-    if folder.parent.name == STORIES:
-        corpus = folder.parent.parent
+    corpus = folder.parent.parent
+    if folder.parent.name == STORIES and corpus.is_relative_to(root):
         files += [
             *sorted(corpus.glob(f"{PASSES}/*/{folder.name}/*.json")),
             *corpus.glob(f"{CONTRAST}/{folder.name}.json"),
