@@ -132,7 +132,7 @@ def test_one_changed_label_makes_the_card_stale_and_card_mends_it(
 
 
 def test_plots_are_as_committed_well_formed_and_linked() -> None:
-    made = card.plots(tables.read_manifest(DATASET))
+    made = card.plots(tables.read_manifest(DATASET), tables.read_results(DATASET))
     text = (ROOT / "DATACARD.md").read_text("utf-8")
     for name, svg in made.items():
         assert (DATASET / name).read_text("utf-8") == svg, "run `onrecord card`"

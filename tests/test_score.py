@@ -26,8 +26,8 @@ from sklearn.metrics import (
 )
 
 import onrecord
-from onrecord import baselines, cli, predictions, scoring
-from onrecord.model import CROSSWALK, LABELS, arrow_schema
+from onrecord import baselines, card, cli, gates, predictions, scoring, tables
+from onrecord.model import CROSSWALK, LABELS, SCHEMAS, arrow_schema
 from onrecord.scoring import Unscorable
 
 STANCES = LABELS["stance"]
@@ -357,7 +357,8 @@ def test_profile_is_scored_over_all_entries_together() -> None:
 # -- baselines -------------------------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parents[1]
-RESULTS = sorted((ROOT / "dataset/benchmark/results").glob("*.json"))
+ARTEFACTS = ROOT / "dataset" / tables.RESULTS / tables.ARTEFACTS
+RESULTS = sorted(file for file in ARTEFACTS.parent.glob("*.json") if file != ARTEFACTS)
 
 
 @pytest.fixture(scope="module")
@@ -422,6 +423,77 @@ def test_committed_results_are_reproduced(name: str, corpus: Path) -> None:
     assert committed["trained_on"] == predictions.described(corpus, "stance", "train"), "run `onrecord baselines`"
     for figure, found in made.figures.items():
         assert committed["figures"][figure]["value"] == pytest.approx(found.value, abs=0.005), figure
+
+
+def test_committed_artefacts_are_reproduced_and_asked_by_the_gates(corpus: Path) -> None:
+    committed = json.loads(ARTEFACTS.read_text("utf-8"))
+    train, test = (predictions.read_split(corpus, "stance", split) for split in ("train", "test"))
+    assert committed["gold"] == predictions.described(corpus, "stance", "test"), "run `onrecord baselines`"
+    found = baselines.artefacts(train, test)
+    assert set(found) == set(SCHEMAS["gates"]["properties"]) - set(gates.GATES)
+    for gate, value in found.items():
+        assert committed["gates"][gate]["figure"] == pytest.approx(value, abs=0.5), gate
+
+
+def giveaway(rows: int, stories: int) -> pa.Table:
+    """Rows whose cue alone says the stance, of statements that share no word with their target."""
+    labels = [STANCES[i % 5] for i in range(rows)] + ["unrelated"] * rows
+    passages = [f"Hale {label}s: it" for label in labels]
+    columns = {
+        "id": [f"s-{i % stories}.w.s{i}.t" for i in range(len(labels))],
+        "story": [f"s-{i % stories}" for i in range(len(labels))],
+        "stance": labels,
+        "text": ["it"] * len(labels),
+        "passage": passages,
+        "cue_start": [5] * len(labels),
+        "cue_end": [len(passage) - 4 for passage in passages],
+        "target": ["The ferry sailed unfit."] * len(labels),
+        "holder": ["Hale"] * len(labels),
+    }
+    filled = {
+        name: columns.get(name, [0 if "start" in name or "end" in name else ""] * len(labels))
+        for name in {*columns, *scoring.PERMITTED}
+    }
+    return pa.table(filled)
+
+
+def test_probes_tell_what_gives_labels_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "PERMUTATIONS", 9)
+    found = baselines.artefacts(giveaway(50, 5), giveaway(50, 5))
+    assert found["cue-only"] == found["target-blind"] == 0.0, "the cue says it all"
+    assert found["holder-only"] > 50
+    assert found["overlap-only"] == 50.0
+
+
+def test_the_leaderboard_refuses_results_of_other_gold() -> None:
+    manifest = tables.read_manifest(ROOT / "dataset")
+    results = tables.read_results(ROOT / "dataset")
+    foreign = json.loads(json.dumps(next(one for one in results if one["system"] == "tfidf-full")))
+    foreign["gold"]["fingerprint"], foreign["system"] = "0" * 64, "elsewhere"
+    shown = card.leaderboard({**manifest, "results": [*results, foreign]})
+    assert "scored on other rows: elsewhere." in shown
+    assert "| elsewhere |" not in shown and "| majority |" in shown
+
+
+def test_embeddings_come_from_any_model_on_disk(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Counted:
+        """A model whose embedding of a text is how many words and characters it has."""
+
+        def __init__(self, model: str, device: str) -> None:
+            assert model == str(tmp_path)
+
+        def encode(self, texts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+            return np.array([[len(text.split()), len(text) / 10] for text in texts], dtype=np.float64)
+
+    library = ModuleType("sentence_transformers")
+    library.SentenceTransformer = Counted  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sentence_transformers", library)
+    train, test = (predictions.read_split(corpus, "stance", split) for split in ("train", "test"))
+    said = baselines.predict(baselines.embedded(str(tmp_path)), train, test)
+    assert scoring.label_findings(test, said, "stance", "p") == []
+    assert set(baselines.embedded(str(tmp_path)).sees) <= set(scoring.PERMITTED)
 
 
 # -- crosswalk -------------------------------------------------------------------------------------------------

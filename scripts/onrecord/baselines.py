@@ -10,19 +10,23 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from onrecord.model import STANCES
-from onrecord.scoring import PERMITTED, PROBABILITY, UNRELATED, Report
+from onrecord.scoring import PERMITTED, PROBABILITY, UNRELATED, Report, macro_f1, related_macro_f1
 
 PENALTY = 1.0  # C of the regression, scikit-learn's default; not tuned
 STEPS = 2_000  # of the solver, at most
 OVERLAP = 0.25  # share of a target's words that a statement repeats where the lexicon takes it for related
+PERMUTATIONS = 100  # of the training labels, under which the statement-blind model is measured
 WORD = re.compile(r"\w\w+")
 Guess = tuple[list[str], npt.NDArray[np.float64] | None]  # labels, and their probabilities if there are any
 Rows = list[dict[str, Any]]
@@ -37,9 +41,9 @@ class Baseline:
     guess: Callable[[Rows, Sequence[str], Rows, int], Guess]
 
 
-def predict(name: str, train: pa.Table, test: pa.Table, *, seed: int = 0) -> pa.Table:
+def predict(name: str | Baseline, train: pa.Table, test: pa.Table, *, seed: int = 0) -> pa.Table:
     """A baseline's predictions for `test`, learnt from `train`: what `onrecord.score` takes."""
-    system = BASELINES[name]
+    system = BASELINES[name] if isinstance(name, str) else name
     seen = [column for column in PERMITTED if column in system.sees]
     labels = train["stance"].to_pylist()
     said, odds = system.guess(_rows(train, seen), labels, _rows(test, seen), seed)
@@ -50,18 +54,26 @@ def predict(name: str, train: pa.Table, test: pa.Table, *, seed: int = 0) -> pa.
 
 
 def result(
-    name: str, report: Report, protocol: str, gold: Mapping[str, Any], trained_on: Mapping[str, Any], *, seed: int = 0
+    name: str,
+    report: Report,
+    protocol: str,
+    gold: Mapping[str, Any],
+    trained_on: Mapping[str, Any],
+    *,
+    system: Baseline | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """A baseline's figures as schema/result.schema.json has them; `gold` and `trained_on` are described rows."""
+    system = system or BASELINES[name]
     return {
         "system": name,
-        "about": BASELINES[name].about,
+        "about": system.about,
         "task": report.task,
         "protocol": protocol,
         "split": report.split,
         "gold": dict(gold),
         "trained_on": dict(trained_on),
-        "inputs": [column for column in PERMITTED if column in BASELINES[name].sees],
+        "inputs": [column for column in PERMITTED if column in system.sees],
         "same_family_as_author": False,
         "provenance": {
             "command": "onrecord baselines",
@@ -79,6 +91,51 @@ def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rows(table: pa.Table, seen: Sequence[str]) -> Rows:
     return table.select(list(seen)).to_pylist() if seen else [{} for _ in range(table.num_rows)]
+
+
+# -- artefacts -------------------------------------------------------------------------------------------------
+
+PROBES = ("target-blind", "cue-only", "holder-only")
+
+
+def artefacts(train: pa.Table, test: pa.Table, *, seed: int = 0) -> dict[str, float]:
+    """How much of the labels a part of the input gives away: figures of gates.json, by gate; per cent, or points.
+
+    `statement-blind`: percentile of that model's macro-F1 among the same model's learnt from permuted labels. Of
+    related rows alone, points of macro-F1 over the five labels by which each probe stays under full input.
+    `overlap-only`: area under the ROC curve of telling related rows from others by the words that both share.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    related = [part.filter(pc.not_equal(part["stance"], UNRELATED)) for part in (train, test)]
+    full = _macro_f1(predict("tfidf-full", *related, seed=seed), related[1], related_macro_f1)
+    found = {}
+    for probe in PROBES:
+        said = predict(f"tfidf-{probe}", *related, seed=seed)
+        found[probe] = round(100 * (full - _macro_f1(said, related[1], related_macro_f1)), 1)
+    found["statement-blind"] = _percentile(train, test, seed)
+    rows = _rows(pa.concat_tables([train, test]), ("text", "target"))
+    is_related = [label != UNRELATED for part in (train, test) for label in part["stance"].to_pylist()]
+    found["overlap-only"] = round(100 * float(roc_auc_score(is_related, [sum(overlap(row)) for row in rows])), 1)
+    return found
+
+
+def _macro_f1(said: pa.Table, gold: pa.Table, statistic: Callable[[npt.NDArray[np.float64]], Any]) -> float:
+    confusion = np.zeros((len(STANCES), len(STANCES)))
+    for true, guess in zip(gold["stance"].to_pylist(), said["label"].to_pylist(), strict=True):
+        confusion[STANCES.index(true), STANCES.index(guess)] += 1
+    return float(statistic(confusion))
+
+
+def _percentile(train: pa.Table, test: pa.Table, seed: int) -> float:
+    dice = np.random.default_rng(seed)
+    at = train.column_names.index("stance")
+    real = _macro_f1(predict("tfidf-statement-blind", train, test), test, macro_f1)
+    chance = []
+    for _ in range(PERMUTATIONS):
+        shuffled = train.set_column(at, "stance", train["stance"].take(pa.array(dice.permutation(train.num_rows))))
+        chance.append(_macro_f1(predict("tfidf-statement-blind", shuffled, test), test, macro_f1))
+    return round(100 * float(np.mean([value < real for value in chance])), 1)
 
 
 # -- without learning ------------------------------------------------------------------------------------------
@@ -163,12 +220,40 @@ def regression(*views: str, shared: bool = False) -> Callable[[Rows, Sequence[st
             parts.append((csr_matrix([overlap(row) for row in train]), csr_matrix([overlap(row) for row in test])))
         model = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=STEPS)
         model.fit(hstack([part[0] for part in parts]).tocsr(), labels)
-        found = model.predict_proba(hstack([part[1] for part in parts]).tocsr())
-        odds = np.zeros((len(test), len(STANCES)))
-        odds[:, [STANCES.index(label) for label in model.classes_]] = found
-        return [STANCES[i] for i in odds.argmax(axis=1)], odds
+        return _with_odds(model.predict_proba(hstack([part[1] for part in parts]).tocsr()), model.classes_)
 
     return guess
+
+
+def _with_odds(found: npt.NDArray[np.float64], classes: Sequence[str]) -> Guess:
+    """The likeliest labels and their probabilities, with a column for each stance; 0 where training had none."""
+    odds = np.zeros((len(found), len(STANCES)))
+    odds[:, [STANCES.index(label) for label in classes]] = found
+    return [STANCES[i] for i in odds.argmax(axis=1)], odds
+
+
+def embedded(model: str) -> Baseline:
+    """Logistic regression on sentence embeddings of statement and target, by a model on disk. Needs `embeddings`."""
+    return Baseline(
+        ("text", "target", "holder", *_CUE),
+        f"Embeddings of the statement with its holder and cue, and of the target, by {Path(model).name}; regression.",
+        partial(_embedded, model),
+    )
+
+
+def _embedded(model: str, train: Rows, labels: Sequence[str], test: Rows, seed: int) -> Guess:
+    from sentence_transformers import SentenceTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    encoder = SentenceTransformer(model, device="cpu")
+
+    def features(rows: Rows) -> npt.NDArray[np.float64]:
+        said = encoder.encode([f"{row['holder'] or ''} {cue(row)}: {row['text']}" for row in rows])
+        asked = encoder.encode([row["target"] for row in rows])
+        return np.hstack([said, asked, np.abs(said - asked), said * asked])
+
+    regression_ = LogisticRegression(C=PENALTY, class_weight="balanced", max_iter=STEPS).fit(features(train), labels)
+    return _with_odds(regression_.predict_proba(features(test)), regression_.classes_)
 
 
 _CUE = ("passage", "cue_start", "cue_end")

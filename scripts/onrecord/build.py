@@ -116,6 +116,7 @@ class Settings:
     files: Mapping[str, str] = field(default_factory=dict)  # name of each file beside the stories, to its path
     layers: Mapping[str, Any] = field(default_factory=dict)  # what each stand-off layer beside the stories holds
     audited: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # audit.csv: annotator to pair to stance
+    results: Sequence[Mapping[str, Any]] = ()  # what lies in benchmark/results, for the card
 
 
 @dataclass(slots=True)
@@ -210,7 +211,8 @@ def settings_of(
     asked = near_duplicates or thresholds is not None
     folders = sorted({Path(i) / "layers" for i in inputs})
     held = dict(sorted(one for folder in folders for one in _layers(folder, findings, audited, kinds or {})))
-    return Settings(splits, kinds, thresholds, asked, keep_going, files, held, audited), findings
+    results = [result for item in sorted({Path(i) for i in inputs}) for result in tables.read_results(item)]
+    return Settings(splits, kinds, thresholds, asked, keep_going, files, held, audited, results), findings
 
 
 def _layers(
@@ -678,11 +680,11 @@ def _finish(
         made["prose"] = whole.prose
     if settings.layers:
         made["layers"] = dict(settings.layers)
-    rendered = card.render(card_file.read_text("utf-8"), made) if card_file else None
+    rendered = card.render(card_file.read_text("utf-8"), made, settings.results) if card_file else None
     extra = {
         "README.md": card.published(rendered) if rendered else card.readme(made),
         "croissant.json": card.croissant(made, rendered),
-        **(card.plots(made) if rendered else {}),
+        **(card.plots(made, settings.results) if rendered else {}),
         **given,
     }
     if rejects := [reject for outcome in outcomes for reject in outcome.rejects]:

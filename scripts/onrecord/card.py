@@ -44,10 +44,13 @@ RULES = rules_of(globals())
 Manifest = Mapping[str, Any]
 
 
-def render(card: str, manifest: Manifest) -> str:
-    """The card with its head and its generated blocks made anew. Raises KeyError for a block of unknown name."""
-    body = HEAD.sub("", card)
-    made = BLOCK.sub(lambda block: block[1] + BLOCKS[block["name"]](manifest) + block[3], body)
+def render(card: str, manifest: Manifest, results: Sequence[Manifest] = ()) -> str:
+    """The card with its head and its generated blocks made anew. Raises KeyError for a block of unknown name.
+
+    `results` are those of the benchmark, as schema/result.schema.json has them.
+    """
+    body, shown = HEAD.sub("", card), {**manifest, "results": results}
+    made = BLOCK.sub(lambda block: block[1] + BLOCKS[block["name"]](shown) + block[3], body)
     return head(manifest, ABOUT) + made
 
 
@@ -268,6 +271,41 @@ def _in_bounds(value: float | None, bound: Manifest) -> str:
     return f"**{value:g}**" if outside else f"{value:g}"
 
 
+def leaderboard(manifest: Manifest) -> str:
+    """Systems by protocol, the best first; what was scored on other test rows than this release's is refused."""
+    fresh, refused = _comparable(manifest)
+    parts = []
+    for protocol in dict.fromkeys(one["protocol"] for one in fresh):
+        mine = sorted((one for one in fresh if one["protocol"] == protocol), key=_macro_f1, reverse=True)
+        rows = [[one["system"], *map(_interval, _shown_figures(one)), one["gold"]["stories"]] for one in mine]
+        parts.append(f"`{protocol}`:\n\n" + table(["system", "macro-F1", "related macro-F1", "stories"], rows))
+    if refused:
+        parts.append(f"Left out, for they were scored on other rows: {', '.join(refused)}.\n")
+    return "\n".join(parts)
+
+
+def _comparable(manifest: Manifest) -> tuple[list[Manifest], list[str]]:
+    """Results of the stance task on this release's rows, or on those of the layers; and the names of the others."""
+    own = manifest["configs"].get("stance", {"splits": {}})["splits"].get("test", {}).get("fingerprint")
+    mine = [one for one in manifest["results"] if one["task"] == DEFAULT_CONFIG]
+    kept = [one for one in mine if one["protocol"] != "story-held-out" or one["gold"]["fingerprint"] == own]
+    return kept, [one["system"] for one in mine if one not in kept]
+
+
+def _macro_f1(result: Manifest) -> float:
+    return float(result["figures"]["macro_f1"]["value"])
+
+
+def _shown_figures(result: Manifest) -> tuple[Manifest, Manifest]:
+    return result["figures"]["macro_f1"], result["figures"]["related_macro_f1"]
+
+
+def _interval(found: Manifest) -> str:
+    if found["low"] is None:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
 def plot_links(manifest: Manifest) -> str:
     """The plots, each under what it says in words."""
     return "\n".join(f"![{plot.says}]({PLOTS_FOLDER}/{name}.svg)\n" for name, plot in PLOTS.items())
@@ -281,6 +319,7 @@ BLOCKS = {
     "layers": layers,
     "audit": audit_table,
     "prose": prose_table,
+    "leaderboard": leaderboard,
     "plots": plot_links,
     "self-consistency": self_consistency,
 }
@@ -306,11 +345,15 @@ class Plot:
     says: str
     bars: Callable[[Manifest], list[tuple[str, dict[str, float]]]]
     whole: float | None = None  # the value of a full bar; None: the longest
+    ranges: Callable[[Manifest], list[tuple[float, float] | None]] = (
+        lambda manifest: []
+    )  # of each bar, where it has one
 
 
-def plots(manifest: Manifest) -> dict[str, str]:
-    """Every plot as SVG by its file name beside the card: the same bytes for the same manifest."""
-    return {f"plots/{name}.svg": _svg(plot, plot.bars(manifest)) for name, plot in PLOTS.items()}
+def plots(manifest: Manifest, results: Sequence[Manifest] = ()) -> dict[str, str]:
+    """Every plot as SVG by its file name beside the card: the same bytes for the same manifest and results."""
+    shown = {**manifest, "results": results}
+    return {f"plots/{name}.svg": _svg(plot, plot.bars(shown), plot.ranges(shown)) for name, plot in PLOTS.items()}
 
 
 def published(card: str) -> str:
@@ -342,15 +385,41 @@ def _consistency_bars(manifest: Manifest) -> list[tuple[str, dict[str, float]]]:
     return [(label, {label: max(labels[label]["alpha"] or 0, 0)}) for label in HUES if label in labels]
 
 
+def _baseline_results(manifest: Manifest) -> list[Manifest]:
+    held_out = [one for one in _comparable(manifest)[0] if one["protocol"] == "story-held-out"]
+    return sorted(held_out, key=_macro_f1, reverse=True)
+
+
+def _baseline_bars(manifest: Manifest) -> list[tuple[str, dict[str, float]]]:
+    return [
+        (one["system"].removeprefix("tfidf-"), {"": round(_macro_f1(one), 3)}) for one in _baseline_results(manifest)
+    ]
+
+
+def _baseline_ranges(manifest: Manifest) -> list[tuple[float, float] | None]:
+    figures = [one["figures"]["macro_f1"] for one in _baseline_results(manifest)]
+    return [None if found["low"] is None else (found["low"], found["high"]) for found in figures]
+
+
 PLOTS: Mapping[str, Plot] = {
     "sources": Plot("Related rows of `stance` by source type and stance", _sources_bars),
     "splits": Plot("Rows of `stance` by split and stance", _split_bars),
     "consistency": Plot("Self-consistency by stance: alpha of each label against all others", _consistency_bars, 1.0),
+    "baselines": Plot(
+        "Macro-F1 of the baselines on the open test stories, with 95% intervals",
+        _baseline_bars,
+        1.0,
+        _baseline_ranges,
+    ),
     "depth": Plot("Statements by depth: holders between the article and the words", _depth_bars),
 }
 
 
-def _svg(plot: Plot, bars: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+def _svg(
+    plot: Plot,
+    bars: Sequence[tuple[str, Mapping[str, float]]],
+    ranges: Sequence[tuple[float, float] | None] = (),
+) -> str:
     """Stacked horizontal bars with a legend, on a ground of their own that is legible in light and dark."""
     names = [hue for hue in HUES if any(segments.get(hue) for _, segments in bars)]
     full = plot.whole or max((sum(segments.values()) for _, segments in bars), default=0) or 1
@@ -366,7 +435,8 @@ def _svg(plot: Plot, bars: Sequence[tuple[str, Mapping[str, float]]]) -> str:
         *_legend(names),
     ]
     for number, (name, segments) in enumerate(bars):
-        lines += _bar(name, segments, _ROW * (number + 2) + 4, _WIDTH / full)
+        around = ranges[number] if number < len(ranges) else None
+        lines += _bar(name, segments, _ROW * (number + 2) + 4, _WIDTH / full, around)
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -378,7 +448,9 @@ def _legend(names: Sequence[str]) -> Iterator[str]:
         x += 32 + 7 * len(name)
 
 
-def _bar(name: str, segments: Mapping[str, float], y: int, scale: float) -> Iterator[str]:
+def _bar(
+    name: str, segments: Mapping[str, float], y: int, scale: float, around: tuple[float, float] | None
+) -> Iterator[str]:
     yield f'<text x="{_LEFT - 8}" y="{y + 14}" fill="#1a1a1a" text-anchor="end">{html.escape(name)}</text>'
     x = float(_LEFT)
     for hue, value in segments.items():
@@ -387,6 +459,10 @@ def _bar(name: str, segments: Mapping[str, float], y: int, scale: float) -> Iter
             fill, wide = HUES.get(hue, "#56B4E9"), value * scale
             yield f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="18" fill="{fill}"><title>{title}</title></rect>'
             x += wide
+    if around:
+        low, high = (_LEFT + bound * scale for bound in around)
+        yield f'<path d="M{low:.1f} {y + 9}H{high:.1f}M{low:.1f} {y + 4}v10M{high:.1f} {y + 4}v10" stroke="#1a1a1a"/>'
+        x = max(x, high)
     yield f'<text x="{x + 6:.1f}" y="{y + 14}" fill="#1a1a1a">{sum(segments.values()):g}</text>'
 
 

@@ -15,9 +15,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+import pyarrow as pa
 import tqdm
 
 from onrecord import (
@@ -139,6 +141,10 @@ def parser() -> argparse.ArgumentParser:
         "--gold", metavar="DIR", default=str(CORPUS), help="test on this built folder (default: ./dataset)"
     )
     one.add_argument("--out", metavar="DIR", default=str(RESULTS), help="where to (default: ./%(default)s)")
+
+    one.add_argument(
+        "--embeddings", metavar="MODEL", help="a sentence-transformers model on disk, for one baseline more"
+    )
 
     one = command(_card, "make the card's generated parts from the manifest")
     one.add_argument("--check", action="store_true", help="change nothing; exit 1 where the card is stale")
@@ -501,7 +507,10 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _baselines(options: argparse.Namespace) -> int:
-    """Learn each baseline of the stance task from ./dataset's training rows, score it on gold, write a result a file."""
+    """Learn each baseline of the stance task from ./dataset's training rows, score it on gold, write a result a file.
+
+    On ./dataset itself the artefact gates of its gates.json are asked too.
+    """
     gold, out = Path(options.gold), Path(options.out)
     try:
         train, test = (
@@ -510,17 +519,40 @@ def _baselines(options: argparse.Namespace) -> int:
     except scoring.Unscorable as error:
         _show(error.findings)
         return ERRORS
+    systems = dict(baselines.BASELINES)
+    if options.embeddings:
+        if not find_spec("sentence_transformers"):
+            return _usage("--embeddings needs `pip install 'onrecord[embeddings]'`")
+        systems["embeddings"] = baselines.embedded(options.embeddings)
     rows = predictions.described(gold, "stance", "test"), predictions.described(CORPUS, "stance", "train")
     protocol = predictions.protocol_of(test)
     ending = "" if protocol == "story-held-out" else f".{protocol}"
     out.mkdir(parents=True, exist_ok=True)
-    for name in baselines.BASELINES:
-        report = predictions.score(baselines.predict(name, train, test), gold=gold)
-        result = baselines.result(name, report, protocol, *rows)
-        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-        (out / f"{name}{ending}.json").write_text(text, "utf-8")
+    for name, system in systems.items():
+        report = predictions.score(baselines.predict(system, train, test), gold=gold)
+        result = baselines.result(name, report, protocol, *rows, system=system)
+        (out / f"{name}{ending}.json").write_text(_indented(result), "utf-8")
         print(f"{name:<24}{scoring.shown(report.figures['macro_f1'])}", flush=True)
-    return CLEAN
+    return CLEAN if ending else _artefacts(train, test, rows[0], out)
+
+
+def _artefacts(train: pa.Table, test: pa.Table, gold: dict[str, str | int], out: Path) -> int:
+    """Ask the artefact gates, and write what they found beside the results."""
+    file = CORPUS / "gates.json"
+    thresholds = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    found = baselines.artefacts(train, test)
+    figures = {name: gates.Figure(value) for name, value in sorted(found.items())}
+    report = {"gold": gold, "gates": {name: {"figure": found[name], **thresholds.get(name, {})} for name in figures}}
+    (out / tables.ARTEFACTS).write_text(_indented(report), "utf-8")
+    for name, figure in figures.items():
+        print(f"{name:<24}{figure.value:g}")
+    findings = list(gates.red(figures, {name: thresholds[name] for name in figures if name in thresholds}, str(file)))
+    _show(findings)
+    return _code(findings)
+
+
+def _indented(data: object) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 def _card(options: argparse.Namespace) -> int:
@@ -530,11 +562,12 @@ def _card(options: argparse.Namespace) -> int:
         _show(findings)
         return ERRORS
     manifest = tables.read_manifest(CORPUS)
-    made = card.render(text, manifest)
+    results = tables.read_results(CORPUS)
+    made = card.render(text, manifest, results)
     files = {
         "README.md": card.published(made),
         "croissant.json": card.croissant(manifest, made),
-        **card.plots(manifest),
+        **card.plots(manifest, results),
     }
     beside = {CORPUS / name: text for name, text in files.items()}
     return _generated({CARD: made, **beside}, options.check, card.CARD_STALE)

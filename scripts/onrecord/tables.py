@@ -655,6 +655,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
+RESULTS, ARTEFACTS = (
+    "benchmark/results",
+    "artefacts.json",
+)  # of a corpus: what systems reach on it, and what probes do
+
+
+def read_results(corpus: Path) -> list[dict[str, Any]]:
+    """The results that lie in a corpus, by file name: see schema/result.schema.json."""
+    files = sorted(file for file in (corpus / RESULTS).glob("*.json") if file.name != ARTEFACTS)
+    return [json.loads(file.read_text("utf-8")) for file in files]
+
+
 def _is_listed(name: str, entry: object) -> bool:
     """Whether a manifest names a file below its folder, with a digest."""
     inside = not os.path.isabs(name) and ".." not in Path(name).parts
