@@ -435,6 +435,23 @@ def test_committed_artefacts_are_reproduced_and_asked_by_the_gates(corpus: Path)
         assert committed["gates"][gate]["figure"] == pytest.approx(value, abs=0.5), gate
 
 
+def test_across_domains_nothing_is_learnt_from_the_domain_that_is_tested() -> None:
+    rows = giveaway(20, 4).append_column("domain", pa.array([["sport", "health"][i % 2] for i in range(40)]))
+    seen: list[set[str]] = []
+
+    def spy(
+        train: list[dict[str, object]], labels: object, test: list[dict[str, object]], seed: int
+    ) -> baselines.Guess:
+        seen.append({str(row["holder"]) for row in train} | {f"not {row['holder']}" for row in test})
+        return ["deny"] * len(test), None
+
+    at = rows.schema.get_field_index("holder")
+    named = rows.set_column(at, "holder", rows["domain"])
+    said = baselines.across_domains(baselines.Baseline(("holder",), "", spy), named, named)
+    assert seen == [{"sport", "not health"}, {"health", "not sport"}]
+    assert sorted(said["id"].to_pylist()) == sorted(named["id"].to_pylist())
+
+
 def giveaway(rows: int, stories: int) -> pa.Table:
     """Rows whose cue alone says the stance, of statements that share no word with their target."""
     labels = [STANCES[i % 5] for i in range(rows)] + ["unrelated"] * rows
