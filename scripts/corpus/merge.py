@@ -23,6 +23,7 @@ from onrecord.model import TAG_STANCE
 
 UNRELATED: Mapping[str, Any] = {"label": "unrelated"}
 HOLDER_FIELDS = ("source_type", "disclosure")
+LAST = ("annotators", "judged", "holders", "statements", "excluded")  # in an article's file, in this order
 Said = Mapping[str, Mapping[str, Any]]  # pass to what it said of one article
 
 
@@ -96,7 +97,8 @@ def merge(
                 open_["pairs"][f"{statement['id']}.{target}"] = votes
             else:
                 statement["stances"][target] = {**tidy(gold), "votes": ballot(votes)}
-    return article, {key: found for key, found in open_.items() if found}
+    ordered = {key: article[key] for key in (*(k for k in article if k not in LAST), *LAST) if key in article}
+    return ordered, {key: found for key, found in open_.items() if found}
 
 
 def read(file: Path) -> dict[str, Any]:

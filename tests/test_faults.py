@@ -1,0 +1,211 @@
+"""Faults in a build: the output is the former or the new one, or `verify` says unfinished and a rerun mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from onrecord import build, cli, formats, tables
+from onrecord.formats.files import Unit
+
+VISIT = Path(__file__).parent / "cases/valid/visit"
+POINTS = 50  # of a build's effects on its output folder, at which it is killed
+
+# A build that ends itself, by a signal, at the n-th effect on its output folder; at 0 it lives and names them all.
+DRIVEN = """
+import os, signal, sys
+source, out, point, how = sys.argv[1:]
+effects = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.rmtree")
+seen = []
+
+def watch(event, arguments):
+    if event in effects and any(str(one).startswith(out) for one in arguments if isinstance(one, (str, os.PathLike))):
+        seen.append(event)
+        if len(seen) == int(point):
+            os.kill(os.getpid(), getattr(signal, how))
+
+from onrecord import cli
+sys.addaudithook(watch)
+code = cli.main(["build", source, "--out", out, "--workers", "1"])
+print(*seen)
+sys.exit(code)
+"""
+
+
+def driven(source: Path, out: Path, point: int, how: str = "SIGKILL") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", DRIVEN, str(source), str(out), str(point), how]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but the lock, which stays."""
+    files = (file for file in folder.rglob("*") if file.is_file() and file.name != build.LOCK)
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+@pytest.fixture(scope="module")
+def former(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of another input, over which the new one goes."""
+    folder = tmp_path_factory.mktemp("former")
+    shutil.copytree(VISIT, folder / "in/visit")
+    text = folder / "in/visit/gazette.txt"
+    text.write_text(text.read_text("utf-8") + "One more line.\n", "utf-8")
+    assert cli.main(["build", str(folder / "in"), "--out", str(folder / "out")]) == cli.CLEAN
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The new build, undisturbed."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    assert cli.main(["build", str(VISIT), "--out", str(out)]) == cli.CLEAN
+    return out
+
+
+def effects(former: Path, folder: Path) -> list[str]:
+    out = shutil.copytree(former, folder / "counted")
+    done = driven(VISIT, out, 0)
+    assert done.returncode == cli.CLEAN, done.stderr
+    return done.stdout.splitlines()[-1].split()
+
+
+def survives(out: Path, former: Path, whole: Path) -> str:
+    """Which of the promised states a folder is in; a rerun converges from each."""
+    if tables.verify(out) == []:
+        state = "former" if contents(out) == contents(former) else "new"
+        if state == "new":
+            assert contents(out) == contents(whole)
+    else:
+        assert [finding.rule for finding in tables.verify(out)] == ["unfinished-build"]
+        state = "unfinished"
+    assert cli.main(["build", str(VISIT), "--out", str(out)]) == cli.CLEAN
+    assert contents(out) == contents(whole), "a rerun converges, and nothing temporary is left"
+    return state
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
+def test_a_build_that_is_killed_at_any_effect_loses_nothing(
+    how: str, former: Path, whole: Path, tmp_path: Path
+) -> None:
+    found = effects(former, tmp_path)
+    replaced = [i for i, event in enumerate(found, 1) if event == "os.rename"]
+    spread = range(1, len(found) + 1, max(1, len(found) // POINTS))
+    points = sorted({*replaced, *spread}) if how == "SIGKILL" else replaced[:: max(1, len(replaced) // 5)]
+    states = set()
+    for point in points:
+        out = shutil.copytree(former, tmp_path / f"at-{point}")
+        assert driven(VISIT, out, point, how).returncode == -getattr(signal, how)
+        states.add(survives(out, former, whole))
+        shutil.rmtree(out)
+    assert "unfinished" in states
+    assert how == "SIGTERM" or "former" in states
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a quarter of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_a_line_and_leaves_the_former_output(
+    disk: Path, former: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(former, disk / "out")
+    (disk / "ballast").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize - 8192))
+    assert cli.main(["build", str(VISIT), "--out", str(out)]) == cli.ERRORS
+    assert "No space left on device" in capsys.readouterr().err
+    (disk / "ballast").unlink()
+    assert tables.verify(out) == [] and contents(out) == contents(former)
+
+
+def test_an_output_that_cannot_be_written_is_a_line(
+    disk: Path, former: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(former, disk / "out")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    assert cli.main(["build", str(VISIT), "--out", str(out)]) == cli.ERRORS
+    assert "Read-only file system" in capsys.readouterr().err
+    assert contents(out) == contents(former)
+
+
+@pytest.mark.parametrize("fault", ["vanishes", "is cut short"])
+def test_an_input_that_changes_while_it_is_read_is_a_finding(
+    fault: str, former: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = shutil.copytree(VISIT, tmp_path / "in/visit"), shutil.copytree(former, tmp_path / "out")
+    file = source / "gazette.json"
+
+    def meanwhile(unit: Unit, read: object = formats.read) -> object:
+        file.unlink() if fault == "vanishes" else file.write_bytes(file.read_bytes()[:100])
+        return read(unit)  # type: ignore[operator]
+
+    monkeypatch.setattr(build.formats, "read", meanwhile)
+    assert cli.main(["build", str(tmp_path / "in"), "--out", str(out)]) == cli.ERRORS
+    assert "gazette.json" in capsys.readouterr().err
+    assert contents(out) == contents(former)
+
+
+def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(former: Path, tmp_path: Path) -> None:
+    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(tmp_path / "one")]) == cli.CLEAN
+    line = (tmp_path / "one/articles.jsonl").read_text("utf-8")
+    with open(tmp_path / "many.jsonl", "w", encoding="utf-8") as many:
+        many.writelines(line.replace('"visit"', f'"visit-{number}"') for number in range(3000))
+    out = shutil.copytree(former, tmp_path / "out")
+    command = [sys.executable, "-m", "onrecord.cli", "build", str(tmp_path / "many.jsonl"), "--out", str(out)]
+    running = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, process_group=0)
+    while running.poll() is None and not list(out.glob(f"{build.STAGING}/**/*.parquet")):
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == cli.INTERRUPTED and "interrupted" in told
+    assert tables.verify(out) == [] and contents(out) == contents(former)
+    for _ in range(100):  # what ended is reaped within moments
+        try:
+            os.killpg(running.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker lives on")
+
+
+def test_build_check_score_and_hydrate_need_no_network(
+    former: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    for name in ("connect", "connect_ex", "bind", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    out = str(tmp_path / "out")
+    assert cli.main(["build", str(VISIT), "--out", out]) == cli.CLEAN
+    assert cli.main(["check", str(VISIT)]) == cli.CLEAN
+    split = next(iter(tables.read_manifest(Path(out))["configs"]["stance"]["splits"]))
+    rows = [f'{{"id": "{row["id"]}", "label": "deny"}}\n' for row in rows_of(Path(out), split)]
+    (tmp_path / "predictions.jsonl").write_text("".join(rows), "utf-8")
+    score = ["score", str(tmp_path / "predictions.jsonl"), "--gold", out, "--split", split]
+    assert cli.main(score) == cli.CLEAN
+    assert cli.main(["dehydrate", str(VISIT), "--out", str(tmp_path / "layer")]) == cli.CLEAN
+    hydrate = ["hydrate", str(tmp_path / "layer"), "--from", str(VISIT), "--out", str(tmp_path / "copy")]
+    assert cli.main(hydrate) == cli.CLEAN
+
+
+def rows_of(folder: Path, split: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = pq.read_table(folder / f"data/stance/{split}.parquet", columns=["id"]).to_pylist()
+    return found
