@@ -8,14 +8,21 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
 import time
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from onrecord import build, check, cli, formats, tables
 from onrecord import text as strings
+from onrecord.model import SCHEMAS
 
 VISIT = Path(__file__).parent / "cases/valid/visit"
 ROUNDS = int(os.environ.get("ONRECORD_FUZZ", "150"))
@@ -160,3 +167,85 @@ def test_a_fault_while_the_former_output_is_replaced_shows_and_a_rerun_converges
     build.build([VISIT], out)
     assert tables.verify(out) == []
     assert (out / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+
+
+GUARD, MEMORY = 120, 4 << 30  # seconds, and bytes of address space
+
+
+def bounded(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command under a guard against hanging and a limit on memory."""
+    return subprocess.run(
+        [sys.executable, "-m", "onrecord.cli", *command],
+        capture_output=True,
+        text=True,
+        timeout=GUARD,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+    )
+
+
+def test_a_line_of_two_gigabytes_is_a_finding_and_is_never_held(tmp_path: Path) -> None:
+    with open(tmp_path / "b.jsonl", "wb") as stream:
+        stream.write(b'{"a": "')
+        stream.truncate(2 << 30)  # sparse: it takes no disk
+    done = bounded("check", str(tmp_path / "b.jsonl"))
+    assert done.returncode == cli.ERRORS and "[1 line-too-long]" in done.stdout
+
+
+def test_a_million_annotations_of_one_text_end_in_findings(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Ann said yes to all. " * 1000, "utf-8")
+    with open(tmp_path / "a.ann", "w", encoding="utf-8") as stream:
+        for i in range(1, 1_000_001):
+            start = i * 21 % 20_000
+            stream.write(f"T{i}\tContent {start} {start + 3}\tAnn\n")
+    done = bounded("check", str(tmp_path / "a.ann"))
+    assert done.returncode == cli.WARNINGS and "Traceback" not in done.stderr
+    assert done.stdout.count("\n") < 2_000, "repeated findings of one file are bounded"
+
+
+HOSTILE = "</script><script>alert(1)</script> | `x` [a](javascript:alert(1))\u202e"
+
+
+def test_titles_and_names_break_out_of_neither_card_nor_head_nor_croissant(tmp_path: Path) -> None:
+    folder = shutil.copytree(VISIT, tmp_path / "in/visit")
+    for file in folder.glob("*.json"):
+        data = json.loads(file.read_text("utf-8"))
+        data["title"] = data["publisher" if "text" in data or "holders" in data else "title"] = HOSTILE
+        file.write_text(json.dumps(data), "utf-8")
+    assert cli.main(["build", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == cli.CLEAN
+    for name in ("README.md", "croissant.json", "manifest.json"):
+        assert "alert(1)" not in (tmp_path / "out" / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "/etc/passwd", "..", "a\n", "C:\\a", "con\u0000"])
+def test_ids_lead_nowhere(name: str, tmp_path: Path) -> None:
+    lines = [{"id": name, "targets": []}, {"id": name, "story": name, "text": "Ann said yes.", "statements": []}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    for command in (["convert", "--to", "own"], ["dehydrate"]):
+        verb, *options = command
+        assert (
+            cli.main([verb, str(tmp_path / "in.jsonl"), *options, "--out", str(tmp_path / "sub/out")]) == cli.ERRORS
+        )
+    written = set(tmp_path.rglob("*")) - set(before)
+    assert all(path.is_dir() and "sub" in path.parts for path in written)
+
+
+def test_no_pattern_of_the_schemas_takes_more_than_linear_time() -> None:
+    """Each pattern against long strings that almost match it: repeats within repeats would take ages."""
+
+    def patterns(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from [value["pattern"]] if isinstance(value.get("pattern"), str) else []
+            for part in value.values():
+                yield from patterns(part)
+        elif isinstance(value, list):
+            for part in value:
+                yield from patterns(part)
+
+    found = set(patterns(SCHEMAS))
+    assert found
+    for pattern in found:
+        for seed in ("a", "a-", "a.", "0", "en-", "https://a/", " "):
+            start = time.monotonic()
+            re.search(pattern, seed * 20_000 + "!")
+            assert time.monotonic() - start < 10, pattern

@@ -303,6 +303,8 @@ def _convert(options: argparse.Namespace) -> int:
             for admitted in check.admit(formats.read(unit)):
                 findings += admitted.findings
                 left_out += sum(admitted.left_out.values())
+                if not admitted.usable:  # its id may be anything
+                    continue
                 for name, text in formats.write(options.to, admitted.story, admitted.articles).items():
                     staged.append(name, text)
                 lost += [line for article in admitted.articles for line in formats.lossy(options.to, article)]
@@ -417,7 +419,7 @@ def _dehydrate(options: argparse.Namespace) -> int:
     for unit in units:
         for admitted in check.admit(formats.read(unit)):
             findings += admitted.findings
-            if not admitted.story.id:
+            if not admitted.usable:  # its id may be anything
                 continue
             folder, story = Path(admitted.story.id), own.story_data(admitted.story)
             made[folder / "story.json"] = own.write_json(story)
