@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ import pytest
 from onrecord import build, cli, formats, tables
 from onrecord.formats.files import Unit
 
+Recorder = Callable[[str, object], None]  # what scripts/bench/security.py makes its table of
 VISIT = Path(__file__).parent / "cases/valid/visit"
 POINTS = 50  # of a build's effects on its output folder, at which it is killed
 
@@ -95,7 +96,7 @@ def survives(out: Path, former: Path, whole: Path) -> str:
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM"])
 def test_a_build_that_is_killed_at_any_effect_loses_nothing(
-    how: str, former: Path, whole: Path, tmp_path: Path
+    how: str, former: Path, whole: Path, tmp_path: Path, record_property: Recorder
 ) -> None:
     found = effects(former, tmp_path)
     replaced = [i for i, event in enumerate(found, 1) if event == "os.rename"]
@@ -107,6 +108,7 @@ def test_a_build_that_is_killed_at_any_effect_loses_nothing(
         assert driven(VISIT, out, point, how).returncode == -getattr(signal, how)
         states.add(survives(out, former, whole))
         shutil.rmtree(out)
+    record_property("tried", len(points))
     assert "unfinished" in states
     assert how == "SIGTERM" or "former" in states
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -132,7 +132,9 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["own", "json", "brat", "labelstudio"])
-def test_mutated_articles_and_random_bytes_end_in_findings(form: str, tmp_path: Path) -> None:
+def test_mutated_articles_and_random_bytes_end_in_findings(
+    form: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     folder, chance = tmp_path / form, random.Random(form)
     cli.main(["convert", str(VISIT), "--to", form, "--out", str(folder)])
     files = sorted(file for file in folder.rglob("*") if file.suffix in (".json", ".jsonl", ".txt", ".ann"))
@@ -144,6 +146,7 @@ def test_mutated_articles_and_random_bytes_end_in_findings(form: str, tmp_path: 
         read_all(folder)
         assert time.monotonic() - start < 10, file.read_bytes()
         file.write_bytes(good)
+    record_property("tried", ROUNDS)
 
 
 def test_a_fault_while_the_former_output_is_replaced_shows_and_a_rerun_converges(
