@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,29 @@ def test_every_story_has_targets_that_cannot_both_be_true() -> None:
 def test_a_story_stands_in_one_split(fresh: Path) -> None:
     stories = [set(pd.read_parquet(fresh / f"data/articles/{split}.parquet")["story"]) for split in SPLITS]
     assert sum(map(len, stories)) == len(set.union(*stories))
+
+
+PRIVATE = {  # what would be somebody's, and is not to be made up either
+    "an e-mail address": re.compile(r"[\w.+-]+@[\w-]+\.[a-z]{2,}", re.IGNORECASE),
+    "a web address": re.compile(r"https?://|www\.", re.IGNORECASE),
+    "a telephone number": re.compile(r"(?<![\d.,])(?:\+\d{1,3}|\(?0\d{2,5}\)?)[ /-]?\d{3}[ -]?\d{2,}"),
+}
+
+
+def open_texts() -> list[tuple[str, str]]:
+    files = [file for part in ("stories", "contrast", "passes") for file in sorted((DATASET / part).rglob("*"))]
+    return [(file.relative_to(DATASET).as_posix(), file.read_text("utf-8")) for file in files if file.is_file()]
+
+
+def test_the_open_corpus_holds_no_address_and_no_number_of_a_person() -> None:
+    for name, text in open_texts():
+        for what, pattern in PRIVATE.items():
+            assert not (found := pattern.search(text)), f"{name}: {what}: {found and found[0]}"
+
+
+def test_the_open_corpus_names_no_head_of_state_and_no_large_body() -> None:
+    listed = (Path(__file__).parent / "real_names.txt").read_text("utf-8").splitlines()
+    names = [name for name in listed if name and not name.startswith("#")]
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
+    for name, text in open_texts():
+        assert not (found := pattern.search(text)), f"{name}: {found and found[0]}"
