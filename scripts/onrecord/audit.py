@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from onrecord.model import STANCES, Finding, Rule, rules_of
+from onrecord.split import sound_rows
 
 FILE, DRAW = "audit.csv", "draw.csv"  # beside the stories
 HEADER = ["id", "annotator", "label"]
@@ -44,25 +45,14 @@ def parse(text: str, file: str) -> tuple[dict[str, dict[str, str]], list[Finding
     """An audit.csv as annotator to pair to stance, and what is wrong with it."""
     found: dict[str, dict[str, str]] = {}
     findings: list[Finding] = []
-    rows = csv.reader(text.split("\n"), strict=True)
-    try:
-        for row in rows:
-            if fault := _fault(row, found, first=rows.line_num == 1):
-                findings.append(AUDIT_UNREADABLE.finding(file, f"line {rows.line_num}", fault))
-            elif row and row != HEADER:
-                found.setdefault(row[1], {})[row[0]] = row[2]
-    except csv.Error as error:
-        findings.append(AUDIT_UNREADABLE.finding(file, f"line {rows.line_num}", str(error)))
+    for pair, annotator, label in sound_rows(
+        text, file, AUDIT_UNREADABLE, HEADER, lambda row: _fault(row, found), findings
+    ):
+        found.setdefault(annotator, {})[pair] = label
     return found, findings
 
 
-def _fault(row: Sequence[str], found: Judged, *, first: bool) -> str:
-    if first:
-        return "" if row == HEADER else f"the header is {','.join(row)!r}"
-    if not row:
-        return ""
-    if len(row) != len(HEADER):
-        return f"has {len(row)} of {len(HEADER)} columns"
+def _fault(row: Sequence[str], found: Judged) -> str:
     pair, annotator, label = row
     if len(parts := pair.split(".")) != 4 or not all(map(_ID.fullmatch, [*parts, annotator])):
         return f"{pair!r}, {annotator!r} are no pair story.article.statement.target and no annotator's id"

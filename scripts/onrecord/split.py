@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -61,25 +61,38 @@ def parse_list(text: str, file: str) -> tuple[dict[str, str], list[Finding]]:
     """A splits.csv as story to split, and what is wrong with it."""
     found: dict[str, str] = {}
     findings: list[Finding] = []
-    rows = csv.reader(text.split("\n"), strict=True)
-    try:
-        for row in rows:
-            if fault := _fault(row, found, first=rows.line_num == 1):
-                findings.append(SPLIT_UNREADABLE.finding(file, f"line {rows.line_num}", fault))
-            elif row and row != HEADER:
-                found[row[0]] = row[1]
-    except csv.Error as error:
-        findings.append(SPLIT_UNREADABLE.finding(file, f"line {rows.line_num}", str(error)))
+    for story, split, _ in sound_rows(text, file, SPLIT_UNREADABLE, HEADER, lambda row: _fault(row, found), findings):
+        found[story] = split
     return found, findings
 
 
-def _fault(row: Sequence[str], found: Mapping[str, str], *, first: bool) -> str:
-    if first:
-        return "" if row == HEADER else f"the header is {','.join(row)!r}"
-    if not row:
-        return ""
-    if len(row) != len(HEADER):
-        return f"has {len(row)} of {len(HEADER)} columns"
+def sound_rows(
+    text: str,
+    file: str,
+    rule: Rule,
+    header: Sequence[str],
+    fault: Callable[[Sequence[str]], str],
+    findings: list[Finding],
+) -> Iterator[list[str]]:
+    """The rows of a small CSV file in which `fault` finds nothing; what is wrong with others is added to `findings`."""
+    rows = csv.reader(text.split("\n"), strict=True)
+    try:
+        for row in rows:
+            if rows.line_num == 1:
+                what = "" if row == header else f"the header is {','.join(row)!r}"
+            elif row and len(row) != len(header):
+                what = f"has {len(row)} of {len(header)} columns"
+            else:
+                what = fault(row) if row else ""
+            if what:
+                findings.append(rule.finding(file, f"line {rows.line_num}", what))
+            elif row and rows.line_num > 1:
+                yield row
+    except csv.Error as error:
+        findings.append(rule.finding(file, f"line {rows.line_num}", str(error)))
+
+
+def _fault(row: Sequence[str], found: Mapping[str, str]) -> str:
     story, split, added = row
     if story in found:
         return f"{story!r} stands twice"
