@@ -142,6 +142,7 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--out", metavar="DIR", default=str(RESULTS), help="where to (default: ./%(default)s)")
 
+    one.add_argument("--cross-domain", action="store_true", help="learn each test domain from the others' stories")
     one.add_argument(
         "--embeddings", metavar="MODEL", help="a sentence-transformers model on disk, for one baseline more"
     )
