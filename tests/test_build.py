@@ -247,7 +247,10 @@ def test_configurations_are_those_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "own", "brat", "labelstudio"])
-def test_every_form_gives_the_same_tables_byte_for_byte(form: str, tmp_path: Path) -> None:
+def test_every_form_gives_the_same_tables_byte_for_byte(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SHARD_BYTES", 1 << 30)  # forms differ in size, and would be cut in other places
     source = ROOT / "dataset/stories"
     assert cli.main(["convert", str(source), "--to", form, "--out", str(tmp_path / form)]) == 0
     built(source, tmp_path / "built")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from onrecord import cli
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
 
@@ -42,7 +44,8 @@ def test_code_blocks_of_the_readme_run(clone: Path) -> None:
             continue
         command = ["sh", "-e", "-c", code] if kind == "sh" else [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+        told = (cli.CLEAN, cli.WARNINGS) if "onrecord build\n" in code else (cli.CLEAN,)  # of ./dataset: its gates
+        assert done.returncode in told, f"{code}\n{done.stdout}\n{done.stderr}"
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

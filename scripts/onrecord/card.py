@@ -288,7 +288,7 @@ def _comparable(manifest: Manifest) -> tuple[list[Manifest], list[str]]:
     """Results of the stance task on this release's rows, or on those of the layers; and the names of the others."""
     own = manifest["configs"].get("stance", {"splits": {}})["splits"].get("test", {}).get("fingerprint")
     mine = [one for one in manifest["results"] if one["task"] == DEFAULT_CONFIG]
-    kept = [one for one in mine if one["protocol"] != "story-held-out" or one["gold"]["fingerprint"] == own]
+    kept = [one for one in mine if one["protocol"] == "open-to-layer" or one["gold"]["fingerprint"] == own]
     return kept, [one["system"] for one in mine if one not in kept]
 
 
