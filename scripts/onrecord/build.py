@@ -34,7 +34,18 @@ from onrecord import audit, card, check, form, formats, gates, split, tables
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
-from onrecord.model import PRIMARY, Article, Document, Finding, Rule, Story, Unusable, rules_of, schema_text
+from onrecord.model import (
+    DEFAULT_CONFIG,
+    PRIMARY,
+    Article,
+    Document,
+    Finding,
+    Rule,
+    Story,
+    Unusable,
+    rules_of,
+    schema_text,
+)
 from onrecord.tables import MANIFEST, STAGING, Part, Tables, Tally
 
 SHARD_BYTES = own.SHARD_BYTES
@@ -676,6 +687,8 @@ def _finish(
         {name: d[0] if len(d) == 1 else tables.combined(d) for name, d in inputs.items()},
         parts, names, staging.joinpath, tally, whole.gates,
     )  # fmt: skip
+    if card_file:
+        made["examples"] = tables.examples(staging / part.file for part in parts if part.config == DEFAULT_CONFIG)
     if whole.prose:
         made["prose"] = whole.prose
     if settings.layers:

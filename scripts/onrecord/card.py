@@ -164,6 +164,18 @@ def sources(manifest: Manifest) -> str:
     return table(["source type", *LABELS["stance"]], rows)
 
 
+def examples(manifest: Manifest) -> str:
+    """A row of `stance` for each label."""
+    names = ("stance", "holder", "source_type", "text", "target", "id")
+    rows = [[_cell(one[name] or "") for name in names] for one in manifest.get("examples", ())]
+    return table(["stance", "holder", "source type", "content", "target", "id"], rows)
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its cell, nor be taken for markup."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
+
+
 def tags(manifest: Manifest) -> str:
     """Rows of `stance` by tag and split."""
     tally = manifest["counts"].get("tag", {})
@@ -315,6 +327,7 @@ BLOCKS = {
     "counts": counts,
     "stances": stances,
     "sources": sources,
+    "examples": examples,
     "tags": tags,
     "layers": layers,
     "audit": audit_table,

@@ -28,6 +28,7 @@ from onrecord.model import (
     CANARY,
     CONFIGS,
     SPLITS,
+    STANCES,
     Article,
     Edit,
     Finding,
@@ -545,6 +546,19 @@ def alpha(units: Mapping[tuple[str, ...], int]) -> float | None:
 
 
 # -- manifest --------------------------------------------------------------------------------------------------
+
+EXAMPLE = ("id", "target", "holder", "source_type", "text", "stance")  # what the card shows of a row
+
+
+def examples(files: Iterable[Path]) -> list[dict[str, str]]:
+    """Of each stance the row whose id has the lowest SHA-256, as the card shows it."""
+    rows = [row for file in files for row in pq.read_table(file, columns=list(EXAMPLE)).to_pylist()]
+    found = []
+    for stance in STANCES:
+        mine = [row for row in rows if row["stance"] == stance]
+        found += [min(mine, key=lambda row: sha256(row["id"].encode()).digest())] if mine else []
+    return found
+
 
 MANIFEST = "manifest.json"
 STAGING = ".onrecord-staging"
