@@ -107,3 +107,29 @@ def test_a_sheet_of_other_pairs_is_refused(corpus: Path, capsys: pytest.CaptureF
     assert cli.main(["votes", "sheet/sheet.json"]) == cli.ERRORS
     assert "audit-stranger" in capsys.readouterr().err
     assert not (corpus / "audit.csv").exists()
+
+
+def test_a_draw_that_is_none_is_a_finding(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "draw.csv").write_text("tier\nopen\n", "utf-8")
+    sheet = ["convert", "dataset", "--to", "labelstudio", "--pairs", "dataset/draw.csv", "--out", "sheet"]
+    assert cli.main(sheet) == cli.ERRORS
+    Path("sheet.json").write_text("[]", "utf-8")
+    assert cli.main(["votes", "sheet.json"]) == cli.ERRORS
+    assert capsys.readouterr().err.count("dataset/draw.csv: line 1: the header is 'tier'") == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"task": "stance"}'])
+def test_a_result_that_is_none_is_a_finding(text: str, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "benchmark/results").mkdir(parents=True)
+    (corpus / "benchmark/results/mine.json").write_text(text, "utf-8")
+    assert cli.main(["build", "dataset", "--out", "out"]) == cli.ERRORS
+    assert "dataset/benchmark/results/mine.json: " in capsys.readouterr().err
+
+
+def test_edits_and_passes_of_no_story_are_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (corpus / "contrast").mkdir()
+    (corpus / "contrast/gone.json").write_text('{"story": "gone", "edits": []}', "utf-8")
+    (corpus / "passes/second/gone").mkdir(parents=True)
+    (corpus / "passes/second/gone/gazette.json").write_text("{}", "utf-8")
+    assert cli.main(["check", "dataset"]) == cli.WARNINGS
+    assert capsys.readouterr().out.count("is of a story that is not there") == 2

@@ -20,6 +20,7 @@ from onrecord.split import sound_rows
 
 FILE, DRAW = "audit.csv", "draw.csv"  # beside the stories
 HEADER = ["id", "annotator", "label"]
+DRAW_HEADER = ["id", "tier"]
 PEOPLE = "people"  # the group of all annotators that are persons
 
 AUDIT_UNREADABLE = Rule(
@@ -27,6 +28,9 @@ AUDIT_UNREADABLE = Rule(
     5,
     "The file audit.csv has the columns id, annotator, label and one row a pair and annotator.",
     "mend the line",
+)
+DRAW_UNREADABLE = Rule(
+    "draw-unreadable", 5, "The file draw.csv has the columns id, tier and one row a pair.", "restore it; it is frozen"
 )
 AUDIT_STRANGER = Rule(
     "audit-stranger",
@@ -69,9 +73,13 @@ def render(judged: Judged) -> str:
     return out.getvalue()
 
 
-def parse_draw(text: str) -> list[str]:
-    """The pairs of a draw.csv, in its order."""
-    return [row["id"] for row in csv.DictReader(text.splitlines())]
+def parse_draw(text: str, file: str) -> tuple[list[str], list[Finding]]:
+    """The pairs of a draw.csv, in its order, and what is wrong with it."""
+    findings: list[Finding] = []
+    rows = sound_rows(
+        text, file, DRAW_UNREADABLE, DRAW_HEADER, lambda row: "" if row[0] else "names no pair", findings
+    )
+    return [pair for pair, _ in rows], findings
 
 
 def draw(gold: Mapping[str, str], count: int, seed: int) -> list[str]:

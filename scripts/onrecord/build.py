@@ -222,7 +222,12 @@ def settings_of(
     asked = near_duplicates or thresholds is not None
     folders = sorted({Path(i) / "layers" for i in inputs})
     held = dict(sorted(one for folder in folders for one in _layers(folder, findings, audited, kinds or {})))
-    results = [result for item in sorted({Path(i) for i in inputs}) for result in tables.read_results(item)]
+    results: list[dict[str, Any]] = []
+    for item in sorted({Path(i) for i in inputs}):
+        try:
+            results += tables.read_results(item)
+        except Unusable as error:
+            findings.append(error.finding)
     return Settings(splits, kinds, thresholds, asked, keep_going, files, held, audited, results), findings
 
 

@@ -320,7 +320,10 @@ def _sheet(units: Sequence[Unit], findings: list[Finding], options: argparse.Nam
     """The blind sheet: of each pair that the draw lists what a model may see. It holds text; it is not for a commit."""
     if options.to != "labelstudio":
         return _usage("--pairs goes with --to labelstudio")
-    wanted = audit.parse_draw(Path(options.pairs).read_text("utf-8"))
+    wanted, found = audit.parse_draw(Path(options.pairs).read_text("utf-8"), options.pairs)
+    if found:
+        _show(found)
+        return ERRORS
     asked: dict[str, labelstudio.Question] = {}
     for unit in units:
         for admitted in check.admit(formats.read(unit)):
@@ -350,8 +353,9 @@ def _votes(options: argparse.Namespace) -> int:
     except Unusable as error:
         _show([error.finding])
         return ERRORS
-    drawn = set(audit.parse_draw(draw_file.read_text("utf-8")))
-    strangers = sorted({answer.id for answer in answers} - drawn)
+    drawn, found = audit.parse_draw(draw_file.read_text("utf-8"), str(draw_file))
+    findings += found
+    strangers = sorted({answer.id for answer in answers} - set(drawn))
     findings += [
         audit.AUDIT_STRANGER.finding(options.sheet, "", f"{pair!r} is not in {draw_file}") for pair in strangers
     ]

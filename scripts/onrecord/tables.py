@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from onrecord import audit
 from onrecord import text as strings
-from onrecord.formats.files import file_digest
+from onrecord.formats import own
+from onrecord.formats.files import decode, file_digest, read_bytes
 from onrecord.model import (
     CANARY,
     CONFIGS,
@@ -37,6 +38,7 @@ from onrecord.model import (
     Span,
     Statement,
     Story,
+    Unusable,
     arrow_schema,
     columns,
     rules_of,
@@ -669,6 +671,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
+RESULT_PARTS = {"system", "task", "protocol", "gold", "figures"}  # what the card reads of one
 RESULTS, ARTEFACTS = (
     "benchmark/results",
     "artefacts.json",
@@ -676,9 +679,16 @@ RESULTS, ARTEFACTS = (
 
 
 def read_results(corpus: Path) -> list[dict[str, Any]]:
-    """The results that lie in a corpus, by file name: see schema/result.schema.json."""
+    """The results in a corpus by file name, as schema/result.schema.json has them. Raises Unusable for one that is none."""
     files = sorted(file for file in (corpus / RESULTS).glob("*.json") if file.name != ARTEFACTS)
-    return [json.loads(file.read_text("utf-8")) for file in files]
+    return [_result(str(file)) for file in files]
+
+
+def _result(file: str) -> dict[str, Any]:
+    found = own.parse_value(decode(read_bytes(file), file), file, imported=True)
+    if not isinstance(found, dict) or not set(found) >= RESULT_PARTS:
+        raise Unusable(own.NOT_AN_OBJECT.finding(file, "", f"is no result with {', '.join(sorted(RESULT_PARTS))}"))
+    return found
 
 
 def _is_listed(name: str, entry: object) -> bool:

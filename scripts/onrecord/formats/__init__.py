@@ -109,6 +109,9 @@ def _below(folder: Path, root: Path, seen: set[str]) -> Iterator[Unit | Finding]
         return
     seen.add(true)
     if (folder / own.STORIES).is_dir():  # a corpus: what stands beside stories/ is no article
+        yield from (
+            STRAY_FILE.finding(str(file), "", "is of a story that is not there") for file in own.strays(folder)
+        )
         folder = folder / own.STORIES
     try:
         entries = sorted(folder.iterdir())

@@ -113,6 +113,13 @@ def story_units(folder: Path, root: Path) -> Iterator[Unit]:
     yield Unit.of("own", _name(folder), files, root)
 
 
+def strays(corpus: Path) -> Iterator[Path]:
+    """Passes and edits of a corpus whose story it does not hold."""
+    found = [(file, file.parent.name) for file in corpus.glob(f"{PASSES}/*/*/*.json")]
+    found += [(file, file.stem) for file in corpus.glob(f"{CONTRAST}/*.json")]
+    return (file for file, story in sorted(found) if not (corpus / STORIES / story).is_dir())
+
+
 def _name(folder: Path) -> str:
     """A folder's name, also where the path to it is only dots."""
     return os.path.basename(os.path.abspath(folder))
