@@ -679,7 +679,7 @@ RESULTS, ARTEFACTS = (
 
 
 def read_results(corpus: Path) -> list[dict[str, Any]]:
-    """The results in a corpus by file name, as schema/result.schema.json has them. Raises Unusable for one that is none."""
+    """The results in a corpus, by file name, as schema/result.schema.json has them. Raises Unusable for a broken one."""
     files = sorted(file for file in (corpus / RESULTS).glob("*.json") if file.name != ARTEFACTS)
     return [_result(str(file)) for file in files]
 
