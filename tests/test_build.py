@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -104,7 +105,7 @@ def test_verify_is_clean_after_a_build_and_sees_each_kind_of_damage(tmp_path: Pa
 
 
 def test_another_order_of_rows_is_seen_by_the_fingerprint() -> None:
-    table = tables.to_table("votes", [tuple(f"{c}{i}" for c in range(10)) for i in range(3)])
+    table = pa.table({"id": ["a", "b", "c"], "value": ["deny", None, "affirm"]})
     assert tables.fingerprint(table) != tables.fingerprint(table.slice(1).take([1, 0]))
     assert tables.fingerprint(table) == tables.fingerprint(table.take([0, 1, 2]))
 

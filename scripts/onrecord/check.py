@@ -250,8 +250,8 @@ def control_character(value: str) -> Iterator[tuple[int, str]]:
 @rule(3, "string", "write the character by one that Unicode 14 knows")
 def unassigned_character(value: str) -> Iterator[tuple[int, str]]:
     """Text holds no code point that Unicode 14 leaves unassigned, for its digests must not depend on the Python."""
-    for character in sorted(set(value)):
-        if character > _SINCE_UNICODE_1 and strings.unassigned(character) and not _NOT_TEXT.match(character):
+    for character in sorted(filter(_SINCE_UNICODE_1.__lt__, set(value))):
+        if strings.unassigned(character) and not _NOT_TEXT.match(character):
             yield value.index(character), f"holds U+{ord(character):04X}"
             return
 
@@ -330,7 +330,9 @@ def span_empty(item: Data, text: str) -> Iterator[str]:
 @rule(3, "place", "join the fragments, or part them")
 def spans_overlap(item: Data, text: str) -> Iterator[str]:
     """Fragments of one role of one statement do not overlap."""
-    spans = locate(item, text)
+    spans = (
+        locate(item, text) if "quote" in item or any(len(item.get(role, ())) > 1 for role in strings.ROLES) else {}
+    )
     for role, fragments in spans.items():
         for (_, end), (start, after) in pairwise(fragments):
             if start < end:
@@ -361,7 +363,7 @@ def _nearest(plain: str, text: str) -> str:
 def locate(item: Data, text: str) -> dict[str, tuple[Span, ...]]:
     """The fragments of a statement by role, sorted; none where its quote cannot be placed."""
     if "quote" not in item:
-        return {role: tuple(sorted(Span(*span) for span in item.get(role, ()))) for role in strings.ROLES}
+        return {role: tuple(sorted(map(Span._make, item.get(role, ())))) for role in strings.ROLES}
     plain, marked = _quoted(item)
     at = -1 if plain is None else text.find(plain)
     if at < 0:
@@ -864,8 +866,11 @@ def _strings(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[s
         if isinstance(part, str):
             if not (part.isascii() and (part.isprintable() or _PRINTABLE.fullmatch(part))):
                 yield (*steps, key), part
-        elif isinstance(part, dict | list):
+        elif isinstance(part, _NESTS):
             yield from _strings(part, (*steps, key))
+
+
+_NESTS = (dict, list)
 
 
 def _normal(value: Any) -> Any:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +49,49 @@ from onrecord.model import (
 )
 
 ROW_GROUP = 20_000  # rows; DESIGN §7
+LF = ord("\n")
 MILLION = 1_000_000  # whole numbers add up to the same sum in any order
 Row = tuple[Any, ...]
+Placed = tuple[Row, int, int]  # and the numbers of its article and its statement
+Columns = dict[str, pa.Array | Sequence[Any]]
+Given = tuple[str, str, Mapping[str, str], str | None]  # what was voted on: its id, field, votes by annotator, gold
 UNRELATED = Pair("", "unrelated", "na")
 
 # -- rows ------------------------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """The paragraphs of a statement, and where source, cue and content stand in them."""
-
-    text: str
-    context: str
-    bounds: tuple[int, ...]  # content start, end, source start, end, cue start, end; -1 where absent
+# What a table repeats of a statement or an article is made once for each of them, and laid out row by row when the
+# table is written. All other columns of a configuration are a row's own.
+OF_ARTICLE = (
+    "story", "article_id", "domain", "publisher", "published", "language", "tier", "fictional", "license", "canary",
+)  # fmt: skip
+OF_STATEMENT = (
+    "statement_id", "text", "passage", "content_start", "content_end", "source_start", "source_end", "cue_start",
+    "cue_end", "context", "holder", "holder_id", "source_type", "disclosure", "depth", "chain", "quote_form", "zone",
+    "act",
+)  # fmt: skip
+_OF_PAIR = ("id", "target_id", "target", "target_kind", "stance", "certainty", "agreement", "tags")
+_OF_SEGMENTATION = (
+    "id", "statement_id", "annotator", "primary", "content", "cue", "source", "content_text", "cue_text",
+    "source_text", "holder", "depth", "quote_form", "zone", "added",
+)  # fmt: skip
+_OF_TEXT = (
+    "id", "story_title", "title", "text", "zones", "words", "statements", "targets", "annotators", "instruction",
+    "sampling", "origin", "url",
+)  # fmt: skip
+_OF_EDIT = (
+    "id", "original", "edit", "control", "original_stance", "target_id", "target", "target_kind", "text", "passage",
+    "content_start", "content_end", "source_start", "source_end", "cue_start", "cue_end", "holder", "stance",
+    "agreement",
+)  # fmt: skip
+OWN = {
+    "stance": _OF_PAIR,
+    "pairs": _OF_PAIR,
+    "source_type": ("id", "agreement"),
+    "attribution": _OF_SEGMENTATION,
+    "articles": _OF_TEXT,
+    "votes": ("id", "subject", "field", "annotator", "annotator_kind", "value", "gold"),
+    "contrast": _OF_EDIT,
+}
 
 
 class _Rows:
@@ -67,62 +99,72 @@ class _Rows:
 
     def __init__(self, article: Article, story: Story, kinds: Mapping[str, str]) -> None:
         self.article, self.story, self.kinds = article, story, kinds
-        self.starts = strings.paragraph_starts(article.text)
+        self.targets = {target.id: target for target in story.targets}
+        self.raw = article.text.encode()  # half the memory of the strings, and as Arrow has it
+        self.starts = [*strings.paragraph_starts(article.text), len(article.text) + 1]
+        self.raw_starts = [0, *(found.end() for found in re.finditer(b"\n", self.raw)), len(self.raw) + 1]
         headline = next((zone for zone in article.zones if zone.zone == "headline"), None)
         self.headline = article.text[headline.start : headline.end] if headline else ""
         self.headline_at = headline.start if headline else 0
-        self.acts = {statement.id: _act(statement, article) for statement in article.statements}
-        self.tail = (
-            story.domain, article.publisher, article.published, article.language, article.tier, story.fictional,
-            article.license, CANARY,
+        self.following = {statement.id: statement.mention_of for statement in article.statements}
+
+    def of_article(self) -> Row:
+        article, story = self.article, self.story
+        return (
+            article.story, article.key, story.domain, article.publisher, article.published, article.language,
+            article.tier, story.fictional, article.license, CANARY,
         )  # fmt: skip
 
-    def passage(self, statement: Statement) -> Passage:
-        spans = statement.spans
-        start, end = min(span.start for span in spans), max(span.end for span in spans)
-        bounds = strings.paragraph_bounds(self.article.text, self.starts, start, end)
-        before = self.article.text[: bounds.start].rstrip("\n")
-        if self.headline and self.headline_at >= bounds.end:  # the headline need not come first
-            before = f"{self.headline}\n{before}" if before else self.headline
-        places = (statement.content, statement.source, statement.cue)
-        offsets = tuple(x for place in places for x in _extent(place, bounds.start))
-        return Passage(self.article.text[bounds.start : bounds.end], before, offsets)
-
-    def shared(self, statement: Statement) -> Row:
-        """The columns from `text` to `quote_form`."""
-        article, passage = self.article, self.passage(statement)
+    def of_statement(self, statement: Statement) -> Row:
+        article, key = self.article, self.article.key
         holder = article.holders.get(statement.holder or "")
+        passage, offsets, context = self.passage(statement)
         return (
-            strings.joined(article.text, statement.content), passage.text, *passage.bounds, passage.context,
+            f"{key}.{statement.id}", strings.joined(article.text, statement.content), passage, *offsets, context,
             holder.name if holder else None, f"{article.story}.{holder.id}" if holder else None,
             holder.source_type if holder else None, holder.disclosure if holder else None, statement.depth,
             [f"{article.story}.{link}" for link in statement.chain], statement.quote_form,
+            article.zone_at(statement.content[0].start), f"{key}.{self._act(statement)}",
         )  # fmt: skip
 
-    def pairs(self, statement: Statement, shared: Row) -> Iterator[Row]:
+    def passage(self, statement: Statement) -> tuple[bytes, list[int], bytes | memoryview]:
+        """Its paragraphs; start and end of content, source and cue in them, -1 where absent; what precedes them."""
+        start, end = strings.hull(statement.spans)
+        first, after = bisect_right(self.starts, start) - 1, bisect_right(self.starts, max(start, end - 1))
+        before: bytes | memoryview = self._before(self.raw_starts[first])
+        if self.headline and self.headline_at >= self.starts[after]:  # the headline need not come first
+            before = b"\n".join(filter(None, (self.headline.encode(), bytes(before))))
+        passage = self.raw[self.raw_starts[first] : self.raw_starts[after] - 1]
+        places = (statement.content, statement.source, statement.cue)
+        return passage, [x for place in places for x in _extent(place, self.starts[first])], before
+
+    def _before(self, end: int) -> memoryview:
+        """The text up to a byte, without the line ends there, where it stands."""
+        while end and self.raw[end - 1] == LF:
+            end -= 1
+        return memoryview(self.raw)[:end]
+
+    def _act(self, statement: Statement) -> str:
+        at = statement.id
+        while (onward := self.following.get(at)) is not None:
+            at = onward
+        return at
+
+    def pairs(self, statement: Statement) -> Iterator[Row]:
         """A row for each judged target."""
-        if statement.stances is None:
-            return
-        article, key = self.article, f"{self.article.key}.{statement.id}"
-        targets = {target.id: target for target in self.story.targets}
-        for name in sorted(article.judged):
-            target, pair = targets[name], statement.stances.get(name, UNRELATED)
+        for name in sorted(self.article.judged) if statement.stances is not None else ():
+            target, pair = self.targets[name], (statement.stances or {}).get(name, UNRELATED)
             yield (
-                f"{key}.{name}", article.story, article.key, key, f"{article.story}.{name}", target.text, target.kind,
-                *shared, f"{article.key}.{self.acts[statement.id]}", pair.label, pair.certainty or _certainty(pair),
-                _share(pair_votes(pair, article), pair.label), list(pair.tags), *self.tail,
+                f"{self.article.key}.{statement.id}.{name}", f"{self.article.story}.{name}", target.text, target.kind,
+                pair.label, pair.certainty or _certainty(pair), _share(pair_votes(pair, self.article), pair.label),
+                pair.tags,
             )  # fmt: skip
 
-    def source_type(self, statement: Statement, shared: Row) -> Iterator[Row]:
+    def source_type(self, statement: Statement) -> Iterator[Row]:
         holder = self.article.holders.get(statement.holder or "")
-        if holder is None or holder.source_type is None:
-            return
-        votes = holder.votes.get("source_type", {}).values()
-        key = f"{self.article.key}.{statement.id}"
-        zone = self.article.zone_at(statement.content[0].start)
-        act = f"{self.article.key}.{self.acts[statement.id]}"
-        yield (key, self.article.story, self.article.key, *shared, zone, act,
-               _share(votes, holder.source_type), *self.tail)  # fmt: skip
+        if holder is not None and holder.source_type is not None:
+            votes = holder.votes.get("source_type", {}).values()
+            yield f"{self.article.key}.{statement.id}", _share(votes, holder.source_type)
 
     def attribution(self) -> Iterator[Row]:
         passes = {self.article.annotator: self.article.statements, **self.article.passes}
@@ -135,81 +177,64 @@ class _Rows:
         key = f"{article.key}.{statement.id}"
         holder = article.holders.get(statement.holder or "")
         return (
-            f"{key}.{annotator}", article.story, article.key, key, annotator, annotator == article.annotator,
-            statement.content, statement.cue, statement.source, strings.joined(text, statement.content),
-            strings.joined(text, statement.cue) or None, strings.joined(text, statement.source) or None,
-            holder.name if holder else None, statement.depth, statement.quote_form,
-            article.zone_at(statement.content[0].start), statement.added, article.language, article.tier,
-            article.license, CANARY,
+            f"{key}.{annotator}", key, annotator, annotator == article.annotator, statement.content, statement.cue,
+            statement.source, strings.joined(text, statement.content), strings.joined(text, statement.cue) or None,
+            strings.joined(text, statement.source) or None, holder.name if holder else None, statement.depth,
+            statement.quote_form, article.zone_at(statement.content[0].start), statement.added,
         )  # fmt: skip
 
     def itself(self) -> Row:
         article = self.article
         return (
-            article.key, article.story, self.story.title, article.title or self.headline or None, article.text,
-            article.zones, len(article.text.split()), len(article.statements), len(self.story.targets),
-            list(article.annotators), article.provenance.get("instruction"), article.sampling, article.origin,
-            article.url, *self.tail,
+            article.key, self.story.title, article.title or self.headline or None, self.raw, article.zones,
+            len(article.text.split()), len(article.statements), len(self.story.targets), article.annotators,
+            article.provenance.get("instruction"), article.sampling, article.origin, article.url,
         )  # fmt: skip
 
-    def contrast(self, edit: Edit) -> Row:
-        article, story, key = self.article, self.story, f"{self.article.key}.{edit.statement}.{edit.target}"
-        statement = next(one for one in article.statements if one.id == edit.statement)
-        target = next(one for one in story.targets if one.id == edit.target)
+    def contrast(self, edit: Edit, statement: Statement) -> Row:
+        article, target, key = self.article, self.targets[edit.target], f"{self.article.key}.{edit.statement}"
         former = (statement.stances or {})[edit.target].label
         plain, roles = strings.parse_quote(edit.passage)
-        offsets = tuple(x for role in ("content", "source", "cue") for x in _extent(roles[role], 0))
         holder = article.holders.get(statement.holder or "")
         return (
-            f"{key}.{edit.id}", key, edit.edit, edit.label == former, former, story.id, article.key,
-            f"{article.key}.{statement.id}", f"{story.id}.{target.id}", edit.proposition or target.text, target.kind,
-            strings.joined(plain, roles["content"]), plain, *offsets, self.passage(statement).context,
-            edit.holder or (holder.name if holder else None), article.published, edit.label,
-            _share(edit.votes.values(), edit.label), story.domain, article.publisher, article.language, article.tier,
-            story.fictional, article.license, CANARY,
+            f"{key}.{edit.target}.{edit.id}", f"{key}.{edit.target}", edit.edit, edit.label == former, former,
+            f"{article.story}.{target.id}", edit.proposition or target.text, target.kind,
+            strings.joined(plain, roles["content"]), plain,
+            *(x for role in ("content", "source", "cue") for x in _extent(roles[role], 0)),
+            edit.holder or (holder.name if holder else None), edit.label, _share(edit.votes.values(), edit.label),
         )  # fmt: skip
 
-    def votes(self) -> Iterator[Row]:
-        for subject, field_, given, gold in self._given():
-            for annotator, value in sorted(given.items()):
-                yield (f"{subject}.{field_}.{annotator}", self.article.story, subject, field_, annotator,
-                       self.kinds.get(annotator), value, gold, self.article.tier, CANARY)  # fmt: skip
+    def votes(self, given: Iterable[Given]) -> Iterator[Row]:
+        for subject, field_, votes, gold in given:
+            for annotator, value in sorted(votes.items()):
+                yield (
+                    f"{subject}.{field_}.{annotator}", subject, field_, annotator, self.kinds.get(annotator), value,
+                    gold,
+                )  # fmt: skip
 
-    def _given(self) -> Iterator[tuple[str, str, Mapping[str, str], str | None]]:
+    def given(self) -> Iterator[Given]:
         article = self.article
         for holder in article.holders.values():
             for name in ("source_type", "disclosure"):
                 yield f"{article.key}.{holder.id}", name, holder.votes.get(name, {}), getattr(holder, name)
         for statement in article.statements:
-            if statement.stances is None:
-                continue
-            for target in article.judged:
-                pair = statement.stances.get(target, UNRELATED)
+            for target in article.judged if statement.stances is not None else ():
+                pair = (statement.stances or {}).get(target, UNRELATED)
                 subject = f"{article.key}.{statement.id}.{target}"
                 yield subject, "stance", pair_votes_by(pair, article), pair.label
                 if certainty := pair.votes.get("certainty"):
                     yield subject, "certainty", certainty, pair.certainty or _certainty(pair)
 
 
-def pair_rows(story: Story, articles: Iterable[Article]) -> Iterator[dict[str, Any]]:
+def pair_rows(story: Story, articles: Sequence[Article]) -> list[dict[str, Any]]:
     """Every judged pair of a story, as a row of `pairs`."""
-    names = [column.name for column in columns("pairs")]
-    for article in articles:
-        rows = _Rows(article, story, {})
-        for statement in article.statements:
-            yield from (dict(zip(names, row, strict=True)) for row in rows.pairs(statement, rows.shared(statement)))
+    made = Tables({})
+    made.add(story, articles, "test")
+    return [row for config, _, table in made.tables() if config == "pairs" for row in table.to_pylist()]
 
 
 def _extent(spans: Sequence[Span], origin: int) -> tuple[int, int]:
     return (spans[0].start - origin, spans[-1].end - origin) if spans else (-1, -1)
-
-
-def _act(statement: Statement, article: Article) -> str:
-    following = {other.id: other.mention_of for other in article.statements} if statement.mention_of else {}
-    at = statement.id
-    while (onward := following.get(at)) is not None:
-        at = onward
-    return at
 
 
 def _certainty(pair: Pair) -> str | None:
@@ -253,37 +278,44 @@ class Tables:
 
     def __init__(self, kinds: Mapping[str, str], audited: audit.Judged | None = None) -> None:
         self._kinds, self._audited = kinds, audited or {}
-        self._rows: dict[tuple[str, str], list[Row]] = {}
+        self._articles: list[Row] = []
+        self._statements: list[Row] = []
+        self._rows: dict[tuple[str, str], list[Placed]] = {}
         self.tally = Tally()
 
     def add(self, story: Story, articles: Sequence[Article], split: str, edits: Sequence[Edit] = ()) -> None:
         """Put a story's articles, and minimal edits of them, into one split."""
         self._count("stories", split)
         for article in articles:
-            rows = _Rows(article, story, self._kinds)
-            self._add_article(rows, split)
-            self._put("contrast", split, (rows.contrast(edit) for edit in edits if edit.article == article.id))
+            mine = [edit for edit in edits if edit.article == article.id]
+            self._add_article(_Rows(article, story, self._kinds), split, mine)
 
-    def _add_article(self, rows: _Rows, split: str) -> None:
+    def _add_article(self, rows: _Rows, split: str, edits: Sequence[Edit]) -> None:
+        self._articles.append(rows.of_article())
+        given = list(rows.given())
         self._put("articles", split, [rows.itself()])
         self._put("attribution", split, rows.attribution())
-        self._put("votes", split, rows.votes())
+        self._put("votes", split, rows.votes(given))
         for statement in rows.article.statements:
             self._count("statements", split)
             self.tally.counts["depth", split, str(statement.depth)] += 1
             if statement.stances is None:
                 self._count("unlabelled statements", split)
-            shared = rows.shared(statement)
-            judged = list(rows.pairs(statement, shared))
+            self._statements.append(rows.of_statement(statement))
+            judged = list(rows.pairs(statement))
             self._put("pairs", split, judged)
             self._put("stance", split, _sampled(judged))
-            self._put("source_type", split, rows.source_type(statement, shared))
+            self._put("source_type", split, rows.source_type(statement))
+            mine = (edit for edit in edits if edit.statement == statement.id)
+            self._put("contrast", split, (rows.contrast(edit, statement) for edit in mine))
             self._take_audit(statement, rows)
-        self._take_ballots(rows)
+        self._take_ballots(given)
         self._take_spans(rows.article)
 
     def _put(self, config: str, split: str, rows: Iterable[Row]) -> None:
-        self._rows.setdefault((config, split), []).extend(rows)
+        """Add rows of the newest article and, where they repeat columns of one, the newest statement."""
+        article, statement = len(self._articles) - 1, len(self._statements) - 1
+        self._rows.setdefault((config, split), []).extend(zip(rows, repeat(article), repeat(statement)))
 
     def _count(self, what: str, split: str) -> None:
         self.tally.counts[what, split] += 1
@@ -311,20 +343,25 @@ class Tables:
             self.tally.counts.update(("audit", *one) for one in found)
             self.tally.ballots.update((f"stance, {group}", votes) for group, votes in audit.ballots(found))
 
-    def _take_ballots(self, rows: _Rows) -> None:
-        for _, name, given, _ in rows._given():
-            if len(given) > 1:
-                votes = tuple(sorted(given.values()))
+    def _take_ballots(self, given: Iterable[Given]) -> None:
+        for _, name, by_annotator, _ in given:
+            if len(by_annotator) > 1:
+                votes = tuple(sorted(by_annotator.values()))
                 self.tally.ballots[name, votes] += 1
                 if name == "stance" and votes != ("unrelated",) * len(votes):
                     self.tally.ballots["stance, related", votes] += 1
 
     def tables(self) -> Iterator[tuple[str, str, pa.Table]]:
-        """Configuration, split and table, rows sorted by the components of their ids. Empty ones are left out."""
+        """Configuration, split and table, rows sorted by the components of their ids. Empty ones are left out.
+
+        They are given away one at a time: what was added is gone after.
+        """
+        articles, statements = _arrays(OF_ARTICLE, self._articles), _arrays(OF_STATEMENT, self._statements)
+        self._statements.clear()
         for (config, split), rows in sorted(self._rows.items()):
             if rows:
-                rows.sort(key=lambda row: row[0].split("."))
-                table = to_table(config, rows)
+                table = _laid_out(config, rows, articles, statements)
+                rows.clear()
                 self._count_labels(config, split, table)
                 yield config, split, table
 
@@ -348,17 +385,40 @@ class Tables:
 
 def _sampled(judged: Sequence[Row]) -> list[Row]:
     """Every related pair, and of the unrelated ones that whose id has the lowest SHA-256."""
-    label = next(i for i, column in enumerate(columns("pairs")) if column.name == "stance")
-    related = [row for row in judged if row[label] != "unrelated"]
-    others = [row for row in judged if row[label] == "unrelated"]
+    related = [row for row in judged if row[_LABEL] != "unrelated"]
+    others = [row for row in judged if row[_LABEL] == "unrelated"]
     return related + ([min(others, key=lambda row: sha256(row[0].encode()).digest())] if others else [])
 
 
-def to_table(config: str, rows: Sequence[Row]) -> pa.Table:
-    """Rows in column order as an Arrow table of the configuration's schema."""
-    schema = arrow_schema(config)
-    arrays = [_array(values, part.type) for values, part in zip(zip(*rows, strict=True), schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+_LABEL = _OF_PAIR.index("stance")
+
+
+def _laid_out(config: str, rows: list[Placed], articles: Columns, statements: Columns) -> pa.Table:
+    """Rows, sorted, as a table of the configuration: their own columns and those of their statement and article."""
+    rows.sort(key=lambda placed: placed[0][0].replace(".", "\0"))  # a component ends before all that goes on
+    own, at_article, at_statement = zip(*rows, strict=True)
+    columns_ = _arrays(OWN[config], own)
+    for shared, at in ((statements, at_statement), (articles, at_article)):
+        wanted = [name for name in arrow_schema(config).names if name in shared and name not in columns_]
+        columns_.update((name, _taken(shared[name], at, _TYPES[name])) for name in wanted)
+    return pa.Table.from_pydict(columns_, schema=arrow_schema(config))
+
+
+def _taken(values: pa.Array | Sequence[Any], at: Sequence[int], kind: pa.DataType) -> pa.Array:
+    return values.take(pa.array(at)) if isinstance(values, pa.Array) else pa.array([values[i] for i in at], kind)
+
+
+def _arrays(names: Sequence[str], rows: Sequence[Row]) -> Columns:
+    """Columns of rows; contexts, most of all bytes and parts of one another, stay where they stand in their article."""
+    cells = zip(*rows, strict=True) if rows else ((),) * len(names)
+    return {
+        name: values if name == "context" else _array(values, _TYPES[name])
+        for name, values in zip(names, cells, strict=True)
+    }
+
+
+# A column has the same type in every configuration.
+_TYPES = {column.name: column.type for config in CONFIGS for column in columns(config)}
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

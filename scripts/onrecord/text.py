@@ -241,8 +241,12 @@ def paragraph_bounds(text: str, starts: Sequence[int], start: int, end: int) -> 
 
 def passage(text: str, spans: Sequence[Span]) -> str:
     """The whole paragraphs in which the spans stand."""
-    start, end = min(span.start for span in spans), max(span.end for span in spans)
-    return text[slice(*paragraph_bounds(text, paragraph_starts(text), start, end))]
+    return text[slice(*paragraph_bounds(text, paragraph_starts(text), *hull(spans)))]
+
+
+def hull(spans: Sequence[Span]) -> Span:
+    """From where the first of the spans starts to where the last ends."""
+    return Span(min(span.start for span in spans), max(span.end for span in spans))
 
 
 def joined(text: str, spans: Iterable[Span]) -> str:

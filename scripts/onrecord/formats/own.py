@@ -30,9 +30,7 @@ from onrecord.model import (
 )
 
 LONGEST_LINE = 64 * 1024 * 1024  # bytes of one line of a bulk file
-SHARD_BYTES = (
-    4_000_000  # of a bulk file: some 256 articles, as of trees; rows repeat their context, 250 times its bytes
-)
+SHARD_BYTES = 2_500_000  # of a bulk file: a worker takes 300 MB for it, since rows repeat what precedes them
 # Of a corpus: stories/<story>/, passes/<annotator>/<story>/<article>.json, contrast/<story>.json
 STORIES, PASSES, CONTRAST = "stories", "passes", "contrast"
 ZONE_PREFIX = re.compile(r"@(\w+)(?:[ \t]|$)")
