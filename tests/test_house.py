@@ -12,10 +12,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scripts/onrecord"
 ORDER = (
-    "model", "text", "prose", "formats", "form", "layers", "check", "split", "gates", "audit", "tables", "card",
+    "model", "text", "prose", "formats", "form", "layers", "check", "split", "leaks", "gates", "audit", "tables", "card",
     "explore", "reference", "build", "scoring", "predictions", "baselines", "release", "cli",
 )  # fmt: skip
-EFFECTS = {"formats", "layers", "tables", "build", "predictions", "release", "cli"}  # disk, network, processes
+EFFECTS = {
+    "formats",
+    "layers",
+    "leaks",
+    "tables",
+    "build",
+    "predictions",
+    "release",
+    "cli",
+}  # disk, network, processes
 TOUCHING = {
     "open",
     "write_text",

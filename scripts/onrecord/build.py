@@ -8,7 +8,6 @@ whose folders `merge` puts together.
 
 from __future__ import annotations
 
-import base64
 import gc
 import json
 import os
@@ -19,19 +18,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from importlib.metadata import version
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
 import filelock
-import numpy as np
 import pyarrow as pa
 
-from onrecord import audit, card, check, form, formats, gates, split, tables
+from onrecord import audit, card, check, form, formats, gates, leaks, split, tables
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
@@ -54,7 +53,7 @@ SHARD_DOCUMENTS = 256
 LOCK = ".onrecord-lock"
 COMMITTING = "committing"  # stands in the staging folder while the former output is being replaced
 SHARE = "shards.json"  # of a share of a build, beside its parts
-PARTS = "parts"
+PARTS, GRAMS = "parts", "parts/grams"  # in a staging folder or a share: what shards wrote
 POOL_BYTES = 4_000_000  # under this, starting a second process takes longer than it saves (3 s, measured)
 ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"  # read once, when Arrow is loaded
 ATTEMPTS = 3  # how often a shard is tried alone after its worker, or its neighbour's, was killed
@@ -126,6 +125,7 @@ class Settings:
     thresholds: gates.Thresholds | None = None  # None: nothing is asked, and annotation may be incomplete
     near_duplicates: bool = False
     keep_going: bool = False
+    judge_only: bool = False  # write no tables
     files: Mapping[str, str] = field(default_factory=dict)  # name of each file beside the stories, to its path
     layers: Mapping[str, Any] = field(default_factory=dict)  # what each stand-off layer beside the stories holds
     audited: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # audit.csv: annotator to pair to stance
@@ -145,7 +145,6 @@ class Outcome:
     profiles: dict[str, split.Profile] = field(default_factory=dict)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     reached: gates.Counts = field(default_factory=gates.Counts)
-    grams: split.Grams = field(default_factory=split.Grams)
     documents: int = 0
 
 
@@ -230,7 +229,10 @@ def settings_of(
             results += tables.read_results(item)
         except Unusable as error:
             findings.append(error.finding)
-    return Settings(splits, kinds, thresholds, asked, keep_going, files, held, audited, results), findings
+    settings = Settings(
+        splits, kinds, thresholds, asked, keep_going, files=files, layers=held, audited=audited, results=results
+    )
+    return settings, findings
 
 
 def _layers(
@@ -266,8 +268,8 @@ def _text(file: str, findings: list[Finding]) -> str | None:
 # -- a shard ---------------------------------------------------------------------------------------------------
 
 
-def work(number: int, shard: Sequence[Unit], staging: Path | None, settings: Settings) -> Outcome:
-    """Judge a shard and write its parts below `staging`; None judges only."""
+def work(number: int, shard: Sequence[Unit], staging: Path, settings: Settings) -> Outcome:
+    """Judge a shard and write its parts, and what near-duplicates are sought in, below `staging`."""
     with _uncollected():
         return _work(number, shard, staging, settings)
 
@@ -284,14 +286,15 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _work(number: int, shard: Sequence[Unit], staging: Path | None, settings: Settings) -> Outcome:
-    outcome = Outcome(number)
+def _work(number: int, shard: Sequence[Unit], staging: Path, settings: Settings) -> Outcome:
+    outcome, grams = Outcome(number), leaks.Grams()
     rows = Tables(settings.kinds or {}, settings.audited)
     for unit in shard:
         _digest_inputs(unit, outcome)
         for admitted in check.admit(_counted(formats.read(unit), outcome), complete=settings.thresholds is not None):
-            _take(admitted, rows, outcome, settings)
-    if staging is not None and (settings.keep_going or not _failed(outcome.findings)):
+            _take(admitted, rows, grams, outcome, settings)
+    grams.write(staging / GRAMS / f"{number:05}.parquet")
+    if not settings.judge_only and (settings.keep_going or not _failed(outcome.findings)):
         _write(rows, outcome, staging)
     outcome.tally += rows.tally  # last: labels are counted as tables are made
     outcome.tally.findings.update((finding.severity, finding.rule) for finding in outcome.findings)
@@ -315,7 +318,7 @@ def _digest_inputs(unit: Unit, outcome: Outcome) -> None:
         outcome.inputs.setdefault(name, []).append(digest)
 
 
-def _take(admitted: check.Admitted, rows: Tables, outcome: Outcome, settings: Settings) -> None:
+def _take(admitted: check.Admitted, rows: Tables, grams: leaks.Grams, outcome: Outcome, settings: Settings) -> None:
     outcome.findings += admitted.findings
     outcome.tally.left_out.update(admitted.left_out)
     outcome.rejects += [_reject(document, admitted.findings) for document in admitted.rejected]
@@ -337,14 +340,14 @@ def _take(admitted: check.Admitted, rows: Tables, outcome: Outcome, settings: Se
         if settings.thresholds is not None:
             outcome.reached.add(story, admitted.articles)
         if settings.near_duplicates:
-            _take_grams(admitted, place, outcome.grams)
+            _take_grams(admitted, place, grams)
 
 
-def _take_grams(admitted: check.Admitted, place: str, grams: split.Grams) -> None:
+def _take_grams(admitted: check.Admitted, place: str, grams: leaks.Grams) -> None:
     for article in admitted.articles:
         for statement in article.statements:
             file = admitted.documents[article.key].file
-            content = split.Content(f"{article.key}.{statement.id}", file, article.story, place)
+            content = leaks.Content(f"{article.key}.{statement.id}", file, article.story, place)
             grams.add(content, strings.joined(article.text, statement.content))
 
 
@@ -398,9 +401,7 @@ def _bytes(shards: Shards) -> int:
     return sum(unit.size for shard in shards.values() for unit in shard)
 
 
-def _map(
-    shards: Shards, staging: Path | None, settings: Settings, engine: Engine, progress: Progress
-) -> Iterator[Outcome]:
+def _map(shards: Shards, staging: Path, settings: Settings, engine: Engine, progress: Progress) -> Iterator[Outcome]:
     """What came of each shard, in whatever order they end."""
     if engine.scheduler is not None:
         outcomes = _dask(shards, staging, settings, engine.scheduler)
@@ -413,7 +414,7 @@ def _map(
         progress(done, len(shards))
 
 
-def _pool(shards: Shards, staging: Path | None, settings: Settings, workers: int) -> Iterator[Outcome]:
+def _pool(shards: Shards, staging: Path, settings: Settings, workers: int) -> Iterator[Outcome]:
     """A process pool that is made anew when a worker is killed.
 
     What was under way then is done again, each shard alone, so that the one that kills its worker is known.
@@ -429,7 +430,7 @@ def _pool(shards: Shards, staging: Path | None, settings: Settings, workers: int
                 yield _alone(number, left.pop(number), staging, settings)
 
 
-def _pooled(shards: Shards, staging: Path | None, settings: Settings, workers: int) -> Iterator[Outcome]:
+def _pooled(shards: Shards, staging: Path, settings: Settings, workers: int) -> Iterator[Outcome]:
     with ProcessPoolExecutor(
         min(workers, len(shards)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
@@ -480,7 +481,7 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _alone(number: int, shard: tuple[Unit, ...], staging: Path | None, settings: Settings) -> Outcome:
+def _alone(number: int, shard: tuple[Unit, ...], staging: Path, settings: Settings) -> Outcome:
     for _ in range(ATTEMPTS):
         try:
             return next(_pooled({number: shard}, staging, settings, 1))
@@ -494,11 +495,11 @@ def _lost(number: int, shard: tuple[Unit, ...]) -> Outcome:
     return Outcome(number, findings=[WORKER_LOST.finding(shard[0].files[0], "", what)])
 
 
-def _dask(shards: Shards, staging: Path | None, settings: Settings, scheduler: str) -> Iterator[Outcome]:
+def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> Iterator[Outcome]:
     """The workers of a Dask scheduler, which share our file system; what a killed one had is done by the others."""
     import distributed
 
-    folder, where = os.getcwd(), staging.absolute() if staging else None
+    folder, where = os.getcwd(), staging.absolute()
     with distributed.Client(scheduler) as client:
         jobs = {
             client.submit(_work_in, folder, number, shard, where, settings, pure=False): number
@@ -526,7 +527,7 @@ def _no_dask(scheduler: str) -> Finding | None:
     return None
 
 
-def _work_in(folder: str, number: int, shard: Sequence[Unit], staging: Path | None, settings: Settings) -> Outcome:
+def _work_in(folder: str, number: int, shard: Sequence[Unit], staging: Path, settings: Settings) -> Outcome:
     """`work` on a machine where relative names mean what they mean in `folder`."""
     os.chdir(folder)
     return work(number, shard, staging, settings)
@@ -543,8 +544,9 @@ def judge(
     units, findings = formats.find(inputs)
     settings, found = settings_of(inputs, near_duplicates=near_duplicates)
     shards = dict(enumerate(plan(units)))
-    outcomes = list(_map(shards, None, settings, Engine(workers), progress))
-    return _sorted([*findings, *found, *_together(outcomes, settings).findings])
+    with TemporaryDirectory() as staging:
+        outcomes = list(_map(shards, Path(staging), replace(settings, judge_only=True), Engine(workers), progress))
+        return _sorted([*findings, *found, *_together(outcomes, settings, Path(staging)).findings])
 
 
 def stories(inputs: Sequence[str | Path]) -> tuple[list[tuple[Story, list[Article], str]], list[Finding]]:
@@ -571,22 +573,21 @@ class Whole:
     leaks: str  # leaks.csv; empty where there are none
 
 
-def _together(outcomes: Sequence[Outcome], settings: Settings) -> Whole:
+def _together(outcomes: Sequence[Outcome], settings: Settings, staging: Path) -> Whole:
     findings = [finding for outcome in outcomes for finding in outcome.findings]
     findings += [*_twice(outcomes), *_placed(outcomes, settings)]
-    counts, grams = gates.Counts(), split.Grams()
+    counts = gates.Counts()
     for outcome in outcomes:
         counts += outcome.reached
-        grams += outcome.grams
-    copies = split.copies(grams)
-    findings += split.leak_findings(copies, frozen=settings.splits is not None)
+    copies = leaks.copies(sorted((staging / GRAMS).glob("*")))
+    findings += leaks.findings(copies, frozen=settings.splits is not None)
     if settings.thresholds is None:
-        return Whole(findings, {}, {}, split.leaks_csv(copies))
+        return Whole(findings, {}, {}, leaks.csv(copies))
     counts.copies.update(copy.one.id for copy in copies)
     reached = gates.figures(counts)
     findings += gates.red(reached, settings.thresholds, settings.files["gates.json"])
     asked = gates.report(reached, settings.thresholds)
-    return Whole(findings, asked, gates.by_story(counts), split.leaks_csv(copies))
+    return Whole(findings, asked, gates.by_story(counts), leaks.csv(copies))
 
 
 def _twice(outcomes: Iterable[Outcome]) -> Iterator[Finding]:
@@ -694,7 +695,7 @@ def _join(
 ) -> Report:
     """Make one output of all shards, whose parts are staged. `beside` are the digests of the settings' files."""
     outcomes = sorted(outcomes, key=lambda outcome: outcome.shard)
-    whole = _together(outcomes, settings)
+    whole = _together(outcomes, settings, out / STAGING)
     findings = _sorted([*findings, *whole.findings])
     if _failed(findings) and not (settings.keep_going and any(outcome.parts for outcome in outcomes)):
         return Report(findings)
@@ -828,9 +829,11 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Report:
         if findings:
             return Report(_sorted(findings))
         for folder, share in shares:
-            for part in (part for outcome in share.outcomes for part in outcome.parts):
-                (out / STAGING / part.file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / part.file, out / STAGING / part.file)
+            parts = [folder / part.file for outcome in share.outcomes for part in outcome.parts]
+            for file in (*parts, *(folder / GRAMS).glob("*")):
+                staged = out / STAGING / file.relative_to(folder)
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, staged)
         told = [finding for _, share in shares for finding in share.findings]
         outcomes = [outcome for _, share in shares for outcome in share.outcomes]
         return _join(outcomes, shares[0][1].settings, told, shares[0][1].beside, out)
@@ -910,7 +913,7 @@ def _settings_data(settings: Settings) -> dict[str, Any]:
 
 
 def _outcome_data(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as JSON holds it: counters as lists of keys and counts, hashes in base 64."""
+    """An outcome as JSON holds it: counters as lists of keys and counts."""
     return {
         "shard": outcome.shard,
         "documents": outcome.documents,
@@ -923,8 +926,6 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
         "rejects": outcome.rejects,
         "reached": _counters(outcome.reached),
         "names": {name: sorted(stories) for name, stories in outcome.reached.names.items()},
-        "contents": outcome.grams.contents,
-        "hashes": [base64.b64encode(runs.astype("<u8").tobytes()).decode() for runs in outcome.grams.hashes],
     }
 
 
@@ -942,10 +943,6 @@ def _outcome_of(data: Mapping[str, Any]) -> Outcome:
     _fill(outcome.tally, data["tally"])
     _fill(outcome.reached, data["reached"])
     outcome.reached.names.update({name: set(stories) for name, stories in data["names"].items()})
-    outcome.grams.contents += [split.Content(*content) for content in data["contents"]]
-    outcome.grams.hashes += [
-        np.frombuffer(base64.b64decode(runs), "<u8").astype(np.uint64) for runs in data["hashes"]
-    ]
     return outcome
 
 

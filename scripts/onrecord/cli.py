@@ -33,6 +33,7 @@ from onrecord import (
     formats,
     gates,
     layers,
+    leaks,
     predictions,
     reference,
     release,
@@ -52,7 +53,7 @@ EXPLORER = "explorer.html"
 RESULTS = CORPUS / "benchmark/results"
 NEAR_DUPLICATES = "look for statements copied from split to split, as is done where gates.json is"
 
-_PARTS = (formats, layers, check, split, gates, audit, tables, card, reference, build, scoring, release)
+_PARTS = (formats, layers, check, split, leaks, gates, audit, tables, card, reference, build, scoring, release)
 _BY_ID = {one.id: one for part in _PARTS for one in part.RULES}
 RULES: tuple[Rule, ...] = tuple(sorted(_BY_ID.values(), key=lambda one: (one.level, one.id)))
 

@@ -1,20 +1,14 @@
-"""Which story goes where: frozen lists, the hash that serves without one, the row to add, leaks between splits."""
+"""Which story goes where: frozen lists, the hash that serves without one, the row to add."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from onrecord import text as strings
 from onrecord.model import SPLITS, Finding, Rule, rules_of
 
 SHARES = {"train": 0.35, "validation": 0.15, "test": 0.50}  # DESIGN: the test half carries the benchmark
@@ -39,13 +33,6 @@ SPLIT_STRANGER = Rule(
     "restore the story; a frozen row is never deleted",
     severity="warning",
 )
-NEAR_DUPLICATE = Rule(
-    "near-duplicate",
-    5,
-    "No two stories say nearly the same in different splits.",
-    "rewrite one of the two, or put both stories into one split",
-)
-
 RULES = rules_of(globals())
 
 _ADDED = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -139,124 +126,3 @@ def _load(profile: Profile) -> Counter[str]:
 def _excess(load: Counter[str], more: Counter[str], split: str) -> float:
     """How full a split would be, against its share, in what the story brings."""
     return sum((load[key] + weight) / SHARES[split] * weight for key, weight in sorted(more.items()))
-
-
-# -- leaks -----------------------------------------------------------------------------------------------------
-
-GRAM = 4  # words; shorter runs recur between unrelated news (“in a statement on”)
-LEAST_GRAMS = 5  # a content of fewer than 8 words says too little to be called a copy
-ALIKE = 0.6  # shared grams over the grams of the shorter
-COMMON = 50  # of the contents that share a gram, if they are more than this, only neighbours are compared
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no word of a gram is lost in its hash
-
-_WORD = re.compile(r"\w+")
-_Hashes = npt.NDArray[np.uint64]
-_Indices = npt.NDArray[np.int64]
-
-
-class Content(NamedTuple):
-    """Whose words a content is; sorts by id."""
-
-    id: str
-    file: str
-    story: str
-    split: str
-
-
-class Copy(NamedTuple):
-    """Two contents of different stories that say nearly the same, and the share of the shorter one's grams."""
-
-    one: Content
-    other: Content
-    share: float
-
-    @property
-    def leaks(self) -> bool:
-        return self.one.split != self.other.split
-
-
-@dataclass(slots=True)
-class Grams:
-    """Contents as sets of hashed runs of four words: cheap to carry from a shard's worker, and enough to compare."""
-
-    contents: list[Content] = field(default_factory=list)
-    hashes: list[_Hashes] = field(default_factory=list)
-
-    def add(self, content: Content, text: str) -> None:
-        """Take a content in, unless it is too short to be called a copy of anything."""
-        words = np.array([_hash64(word) for word in _WORD.findall(strings.fold(text))], np.uint64)
-        if len(words) >= GRAM + LEAST_GRAMS - 1:
-            runs = words[: 1 - GRAM].copy()
-            for k in range(1, GRAM):
-                runs = runs * _STEP + words[k : len(words) + 1 - GRAM + k]
-            self.contents.append(content)
-            self.hashes.append(np.unique(runs))
-
-    def __iadd__(self, other: Grams) -> Self:
-        self.contents += other.contents
-        self.hashes += other.hashes
-        return self
-
-
-@cache
-def _hash64(word: str) -> int:
-    return int(strings.digest([word]), 16)
-
-
-def copies(grams: Grams) -> list[Copy]:
-    """Near-duplicates of different stories, sorted, by an exact inverted index of grams.
-
-    Of a formula in more than COMMON contents only neighbours by id are compared: a content copied that often is found
-    all the same, as its copies are each other's neighbours.
-    """
-    order = sorted(range(len(grams.contents)), key=lambda i: grams.contents[i])
-    contents = [grams.contents[i] for i in order]
-    if len(contents) < 2:
-        return []
-    sizes = np.array([len(grams.hashes[i]) for i in order])
-    owners = np.repeat(np.arange(len(order)), sizes)
-    one, other = _sharing(owners, np.concatenate([grams.hashes[i] for i in order]))
-    stories = np.unique([content.story for content in contents], return_inverse=True)[1]
-    apart = stories[one] != stories[other]
-    pairs, shared = np.unique(np.stack([one[apart], other[apart]]), axis=1, return_counts=True)
-    shares = shared / np.minimum(sizes[pairs[0]], sizes[pairs[1]])
-    return [
-        Copy(contents[a], contents[b], round(float(share), 4))
-        for (a, b), share in zip(pairs.T, shares, strict=True)
-        if share >= ALIKE
-    ]
-
-
-def _sharing(owners: _Indices, hashes: _Hashes) -> tuple[_Indices, _Indices]:
-    """Pairs of owners that share a hash, the lower first, once for each hash that they share."""
-    order = np.lexsort((owners, hashes))
-    owners, hashes = owners[order], hashes[order]
-    starts = np.flatnonzero(np.r_[True, hashes[1:] != hashes[:-1]])
-    sizes = np.diff(np.r_[starts, len(hashes)])
-    one, other = [np.array([], np.int64)], [np.array([], np.int64)]
-    for size in np.unique(sizes[sizes > 1]):
-        groups = owners[starts[sizes == size][:, None] + np.arange(size)]
-        a, b = np.triu_indices(size, 1) if size <= COMMON else (np.arange(size - 1), np.arange(1, size))
-        one.append(groups[:, a].ravel())
-        other.append(groups[:, b].ravel())
-    return np.concatenate(one), np.concatenate(other)
-
-
-def leak_findings(found: Iterable[Copy], *, frozen: bool) -> Iterator[Finding]:
-    """Copies across splits; an error where the splits are `frozen` in a list."""
-    for copy in found:
-        if copy.leaks:
-            runs = f"{copy.share:.0%} of its runs of four words"
-            what = f"shares {runs} with {copy.other.id}, which is in {copy.other.split}, not in {copy.one.split}"
-            where = f"statement {copy.one.id.rpartition('.')[2]}"
-            yield NEAR_DUPLICATE.finding(copy.one.file, where, what, severity="error" if frozen else "warning")
-
-
-def leaks_csv(found: Iterable[Copy]) -> str:
-    """Copies across splits as a table."""
-    rows = [
-        f"{one.id},{one.split},{other.id},{other.split},{share}\n"
-        for one, other, share in found
-        if one.split != other.split
-    ]
-    return "".join(["one,split,other,other_split,share\n", *rows]) if rows else ""

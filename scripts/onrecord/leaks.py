@@ -1,0 +1,224 @@
+"""Near-duplicates of different stories, by an exact inverted index of word runs that need not fit in memory.
+
+`Grams` are what a shard's worker writes of its contents; `copies` deals them out by run over files, looks through one
+file at a time for contents that share a run, deals these pairs out again, and counts each pair's runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from onrecord import text as strings
+from onrecord.model import Finding, Rule, rules_of
+
+GRAM = 4  # words; shorter runs recur between unrelated news (“in a statement on”)
+LEAST_GRAMS = 5  # a content of fewer than 8 words says too little to be called a copy
+ALIKE = 0.6  # shared grams over the grams of the shorter
+COMMON = 50  # of the contents that share a gram, if they are more than this, only neighbours are compared
+ROOM = 64_000_000  # bytes of one file of runs or pairs, and so about a fifth of what `copies` takes
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no word of a gram is lost in its hash
+_WORD = re.compile(r"\w+")
+
+# Contents and stories go by 64 bits of their ids, in whose order contents are neighbours however they were sharded.
+_RUN = np.dtype(
+    [("gram", "<u8"), ("content", "<u8"), ("story", "<u8"), ("size", "<u4")]
+)  # size: grams of the content
+_PAIR = np.dtype([("one", "<u8"), ("other", "<u8"), ("least", "<u4")])  # least: grams of the shorter
+_SCHEMA = pa.schema(
+    [
+        ("content", pa.uint64()),
+        ("id", pa.string()),
+        ("file", pa.string()),
+        ("story", pa.string()),
+        ("split", pa.string()),
+        ("grams", pa.list_(pa.uint64())),
+    ]
+)
+_Array = npt.NDArray[Any]
+
+NEAR_DUPLICATE = Rule(
+    "near-duplicate",
+    5,
+    "No two stories say nearly the same in different splits.",
+    "rewrite one of the two, or put both stories into one split",
+)
+RULES = rules_of(globals())
+
+
+class Content(NamedTuple):
+    """Whose words a content is; sorts by id."""
+
+    id: str
+    file: str
+    story: str
+    split: str
+
+
+class Copy(NamedTuple):
+    """Two contents of different stories that say nearly the same, and the share of the shorter one's grams."""
+
+    one: Content
+    other: Content
+    share: float
+
+    @property
+    def leaks(self) -> bool:
+        return self.one.split != self.other.split
+
+
+class Grams:
+    """Contents as sets of hashed runs of four words: enough to compare them."""
+
+    def __init__(self) -> None:
+        self._contents: list[tuple[int, *Content]] = []
+        self._grams: list[_Array] = []
+
+    def add(self, content: Content, text: str) -> None:
+        """Take a content in, unless it is too short to be called a copy of anything."""
+        words = np.array([_hash64(word) for word in _WORD.findall(strings.fold(text))], np.uint64)
+        if len(words) >= GRAM + LEAST_GRAMS - 1:
+            runs = words[: 1 - GRAM].copy()
+            for k in range(1, GRAM):
+                runs = runs * _STEP + words[k : len(words) + 1 - GRAM + k]
+            self._contents.append((_digest64(content.id), *content))
+            self._grams.append(np.unique(runs))
+
+    def write(self, file: Path) -> None:
+        """Into a file for `copies`, unless there is nothing to compare."""
+        if not self._contents:
+            return
+        offsets = np.cumsum([0, *map(len, self._grams)], dtype=np.int32)
+        grams = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(self._grams)))
+        columns = [pa.array(cells, part.type) for cells, part in zip(zip(*self._contents, strict=True), _SCHEMA)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_arrays([*columns, grams], schema=_SCHEMA), file)
+
+
+@cache
+def _hash64(word: str) -> int:
+    return _digest64(word)
+
+
+def _digest64(text: str) -> int:
+    return int(strings.digest([text]), 16)
+
+
+def copies(files: Sequence[Path]) -> list[Copy]:
+    """Near-duplicates of different stories in what `Grams` wrote, sorted.
+
+    Of a formula in more than COMMON contents only neighbours are compared: a content copied that often is found all
+    the same, as its copies are each other's neighbours. Takes some 300 MB, whatever the number of contents, and disk
+    beside the first of the files.
+    """
+    if not files:
+        return []
+    with TemporaryDirectory(dir=files[0].parent) as folder:
+        runs = _deal(map(_runs, files), "gram", Path(folder) / "runs", sum(map(_bytes, files)))
+        pairs = _deal((found for file in runs for found in _sharing(file)), "one", Path(folder) / "pairs", 4 * ROOM)
+        alike = [found for file in pairs for found in _alike(file)]
+    contents = _contents(files, {content for one, other, _ in alike for content in (one, other)})
+    found = ((contents[one], contents[other], share) for one, other, share in alike)
+    return sorted(Copy(min(one, other), max(one, other), share) for one, other, share in found)
+
+
+def _bytes(file: Path) -> int:
+    held = pq.ParquetFile(file)
+    grams = held.metadata.row_group(0).column(len(_SCHEMA) - 1).num_values
+    return int(grams) * _RUN.itemsize
+
+
+def _runs(file: Path) -> _Array:
+    table = pq.read_table(file, columns=["content", "story", "grams"])
+    grams = table["grams"].combine_chunks()
+    sizes = pc.list_value_length(grams).to_numpy()
+    stories = {story: _digest64(story) for story in pc.unique(table["story"]).to_pylist()}
+    found = np.empty(int(sizes.sum()), _RUN)
+    found["gram"] = grams.flatten().to_numpy()
+    found["content"] = np.repeat(table["content"].to_numpy(), sizes)
+    found["story"] = np.repeat(np.array([stories[s] for s in table["story"].to_pylist()], np.uint64), sizes)
+    found["size"] = np.repeat(sizes, sizes)
+    return found
+
+
+def _deal(arrays: Iterable[_Array], key: str, folder: Path, size: int) -> Iterator[Path]:
+    """Deal records out over files of about ROOM bytes of `size` in all: what has the same key is in the same file."""
+    folder.mkdir()
+    count = 1 + size // ROOM
+    for records in arrays:
+        place = records[key] % np.uint64(count)
+        order = np.argsort(place, kind="stable")
+        bounds = np.searchsorted(place[order], np.arange(count + 1))
+        for number in np.flatnonzero(np.diff(bounds)):
+            with open(folder / f"{number}", "ab") as stream:
+                records[order[bounds[number] : bounds[number + 1]]].tofile(stream)
+    for file in sorted(folder.iterdir()):
+        yield file
+        file.unlink()
+
+
+def _sharing(file: Path) -> Iterator[_Array]:
+    """Pairs of contents of different stories that share a gram, once for each gram that they share."""
+    runs = np.fromfile(file, _RUN)
+    runs = runs[np.lexsort((runs["content"], runs["gram"]))]
+    starts = np.flatnonzero(np.r_[True, runs["gram"][1:] != runs["gram"][:-1]])
+    sizes = np.diff(np.r_[starts, len(runs)])
+    for size in np.unique(sizes[sizes > 1]):
+        a, b = np.triu_indices(size, 1) if size <= COMMON else (np.arange(size - 1), np.arange(1, size))
+        alike = starts[sizes == size]
+        for some in np.array_split(alike, 1 + len(alike) * len(a) * _PAIR.itemsize // ROOM):
+            groups = some[:, None] + np.arange(size)
+            one, other = runs[groups[:, a].ravel()], runs[groups[:, b].ravel()]
+            apart = one["story"] != other["story"]
+            found = np.empty(int(apart.sum()), _PAIR)
+            found["one"], found["other"] = one["content"][apart], other["content"][apart]
+            found["least"] = np.minimum(one["size"], other["size"])[apart]
+            yield found
+
+
+def _alike(file: Path) -> Iterator[tuple[int, int, float]]:
+    """Pairs that share enough of their grams, and the share."""
+    pairs, shared = np.unique(np.fromfile(file, _PAIR), return_counts=True)
+    shares = shared / pairs["least"]
+    for (one, other, _), share in zip(pairs[shares >= ALIKE].tolist(), shares[shares >= ALIKE], strict=True):
+        yield one, other, round(float(share), 4)
+
+
+def _contents(files: Iterable[Path], wanted: set[int]) -> dict[int, Content]:
+    found: dict[int, Content] = {}
+    keys = pa.array(sorted(wanted), pa.uint64())
+    for file in files if wanted else ():
+        table = pq.read_table(file, columns=["content", *Content._fields])
+        mine = table.filter(pc.is_in(table["content"], keys)).to_pylist()
+        found |= {row.pop("content"): Content(**row) for row in mine}
+    return found
+
+
+def findings(found: Iterable[Copy], *, frozen: bool) -> Iterator[Finding]:
+    """Copies across splits; an error where the splits are `frozen` in a list."""
+    for copy in found:
+        if copy.leaks:
+            runs = f"{copy.share:.0%} of its runs of four words"
+            what = f"shares {runs} with {copy.other.id}, which is in {copy.other.split}, not in {copy.one.split}"
+            where = f"statement {copy.one.id.rpartition('.')[2]}"
+            yield NEAR_DUPLICATE.finding(copy.one.file, where, what, severity="error" if frozen else "warning")
+
+
+def csv(found: Iterable[Copy]) -> str:
+    """Copies across splits as a table; empty where there are none."""
+    rows = [
+        f"{one.id},{one.split},{other.id},{other.split},{share}\n"
+        for one, other, share in found
+        if one.split != other.split
+    ]
+    return "".join(["one,split,other,other_split,share\n", *rows]) if rows else ""

@@ -1,0 +1,100 @@
+"""Near-duplicates between stories: what is one, and that it is found however contents were dealt out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onrecord import leaks
+from onrecord.leaks import Content, Copy, Grams
+
+SAID = "the Alma had left the harbour in good order and in fair weather"
+Said = tuple[str, str, str]  # story, split, text
+
+
+def copies(*shards: list[Said]) -> list[Copy]:
+    """What is found in contents that so many shards held; a content's id is its story, and its number over all shards."""
+    ids = iter(range(sum(map(len, shards))))
+    with TemporaryDirectory() as folder:
+        for number, shard in enumerate(shards):
+            made = Grams()
+            for story, place, text in shard:
+                made.add(Content(f"{story}.wire.s{next(ids)}", f"{story}/wire.json", story, place), text)
+            made.write(Path(folder) / f"{number}.parquet")
+        return leaks.copies(sorted(Path(folder).glob("*")))
+
+
+def test_a_copy_in_another_story_is_found_whatever_its_case_and_quotes() -> None:
+    (found,) = copies([("alma", "train", SAID), ("brig", "test", f"“{SAID.upper()},” in all")])
+    assert (found.one.id, found.other.id) == ("alma.wire.s0", "brig.wire.s1")
+    assert found.share == 1.0
+    assert found.leaks
+
+
+def test_a_copy_in_the_same_story_or_split_leaks_nothing() -> None:
+    assert copies([("alma", "train", SAID), ("alma", "train", SAID)]) == []
+    (found,) = copies([("alma", "train", SAID), ("brig", "train", SAID)])
+    assert not found.leaks
+    assert list(leaks.findings([found], frozen=True)) == []
+
+
+def test_short_contents_and_other_words_are_no_copies() -> None:
+    assert copies([("alma", "train", "in good order"), ("brig", "test", "in good order")]) == []
+    other = "the brig had stayed in port for a week because of high seas and wind"
+    assert copies([("alma", "train", SAID), ("brig", "test", other)]) == []
+
+
+def test_a_content_copied_hundreds_of_times_is_found_all_the_same() -> None:
+    many = [(f"s{i:03}", "test" if i == 150 else "train", SAID) for i in range(300)]
+    found = copies(many)
+    assert any(copy.leaks for copy in found)
+    assert len(found) < 1000
+
+
+def contents(count: int) -> list[Said]:
+    return [(f"s{i % 7}", "train" if i % 7 < 3 else "test", SAID + " again" * (i % 3)) for i in range(count)]
+
+
+def test_copies_do_not_depend_on_how_contents_were_sharded() -> None:
+    whole = contents(120)
+    assert copies(whole[:50], [], whole[50:51], whole[51:]) == copies(whole) != []
+
+
+def test_copies_do_not_depend_on_how_many_files_they_are_dealt_out_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = contents(120)
+    found = copies(whole)
+    monkeypatch.setattr(leaks, "ROOM", 300)
+    assert copies(whole) == found
+
+
+def test_nothing_is_left_beside_what_was_compared(tmp_path: Path) -> None:
+    made = Grams()
+    made.add(Content("alma.wire.s1", "wire.json", "alma", "train"), SAID)
+    made.write(tmp_path / "0.parquet")
+    leaks.copies([tmp_path / "0.parquet"])
+    assert [file.name for file in tmp_path.iterdir()] == ["0.parquet"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["train", "test"]), st.text("xy ", max_size=60)), max_size=8
+    )
+)
+def test_copies_are_those_that_counting_by_hand_finds(contents: list[Said]) -> None:
+    def runs(text: str) -> set[tuple[str, ...]]:
+        words = text.split()
+        return {tuple(words[k : k + 4]) for k in range(len(words) - 3)} if len(words) >= 8 else set()
+
+    found = {(copy.one.id, copy.other.id): copy.share for copy in copies(contents)}
+    expected = {}
+    for i, (story, _, text) in enumerate(contents):
+        for j, (other, _, copy) in enumerate(contents):
+            if story < other and (shared := len(runs(text) & runs(copy))):
+                share = shared / min(len(runs(text)), len(runs(copy)))
+                if share >= leaks.ALIKE:
+                    expected[f"{story}.wire.s{i}", f"{other}.wire.s{j}"] = round(share, 4)
+    assert found == expected
