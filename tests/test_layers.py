@@ -374,3 +374,13 @@ def test_the_polnear_layer_is_exact_and_has_what_the_layers_page_says(tmp_path: 
     assert articles["targets"].between(2, 4).all()
     related = pd.read_parquet(tmp_path / "data/stance").stance.value_counts()
     assert (related[["affirm", "deny", "doubt", "decline"]] >= 40).all()
+
+
+def test_workers_hydrate_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["dehydrate", str(VISIT), "--out", str(tmp_path / "layer")]) == cli.CLEAN
+    monkeypatch.setattr(layers, "POOL_ARTICLES", 1)
+    command = ["hydrate", str(tmp_path / "layer"), "--from", str(VISIT)]
+    for workers in ("1", "2"):
+        assert cli.main([*command, "--out", str(tmp_path / workers), "--workers", workers]) == cli.CLEAN
+    made = [(tmp_path / workers / "manifest.json").read_bytes() for workers in ("1", "2")]
+    assert made[0] == made[1]

@@ -3,11 +3,13 @@
     python scripts/bench/floor.py floor|pandas|datasets ARTICLES.jsonl OUT WORKERS
 
 `floor` reads, flattens and writes in one process, without any validation or digest. `pandas` validates each line with
-jsonschema and builds frames. `datasets` maps Arrow batches through the fast validator, with as many processes as asked.
+jsonschema and builds frames. `datasets` maps Arrow batches through the fast validator, with as many processes as asked,
+to one table, filters it and writes what it finds.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -19,13 +21,15 @@ import jsonschema
 import jsonschema_rs
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import referencing
 from referencing.jsonschema import DRAFT202012
 
 from onrecord import check, split, tables
-from onrecord.model import CONFIGS, SCHEMAS, Story, arrow_schema
+from onrecord.model import CONFIGS, SCHEMAS, SPLITS, Story, arrow_schema
 
-BATCH = 1_000  # articles
+BATCH = 200  # articles; larger ones take longer
 Lines = Iterable[str]
 
 
@@ -59,6 +63,7 @@ def batches(file: Path) -> Iterator[list[str]]:
 
 
 def floor(file: Path, out: Path, workers: int) -> None:
+    gc.disable()  # as we do
     for number, lines in enumerate(batches(file)):
         write(flattened(map(json.loads, lines)), out, number)
 
@@ -79,7 +84,12 @@ def pandas(file: Path, out: Path, workers: int) -> None:
             frame.to_parquet(target, schema=arrow_schema(config), compression="zstd", index=False)
 
 
-def _mapped(lines: pa.Table, numbers: list[int]) -> pa.Table:
+# Rows of all configurations in one table, as one `map` can give them: a column means the same in each of them.
+WIDE = pa.unify_schemas([arrow_schema(config) for config in CONFIGS]).append(pa.field("config", pa.string()))
+WIDE = WIDE.append(pa.field("split", pa.string()))
+
+
+def _mapped(lines: pa.Table) -> pa.Table:
     registry = jsonschema_rs.Registry([(f"{name}.schema.json", schema) for name, schema in SCHEMAS.items()])
     judges = [
         jsonschema_rs.Draft202012Validator(dict(SCHEMAS[kind]), registry=registry) for kind in ("article", "story")
@@ -87,19 +97,41 @@ def _mapped(lines: pa.Table, numbers: list[int]) -> pa.Table:
     documents = [json.loads(line) for text in lines["lines"].to_pylist() for line in text.splitlines()]
     for data in documents:
         judges["targets" in data].validate(data)
-    write(flattened(documents), Path(lines["out"][0].as_py()), numbers[0])
-    return pa.table({"rows": [len(documents)]})
+    found = (
+        table.append_column("config", pa.repeat(config, len(table))).append_column(
+            "split", pa.repeat(place, len(table))
+        )
+        for config, place, table in flattened(documents)
+    )
+    return pa.concat_tables([WIDE.empty_table(), *found], promote_options="default")
+
+
+def _chosen(rows: pa.Table, config: str, split: str) -> pa.Table:
+    mine = rows.filter(pc.and_(pc.equal(rows["config"], config), pc.equal(rows["split"], split)))
+    return mine.select(arrow_schema(config).names)
 
 
 def datasets(file: Path, out: Path, workers: int) -> None:
-    from datasets import Dataset, Features, Value  # slow to load, for the others too
+    from datasets import Dataset, Features  # slow to load, for the others too
 
-    texts = ["".join(lines) for lines in batches(file)]
-    given = Dataset.from_dict({"lines": texts, "out": [str(out)] * len(texts)}).with_format("arrow")
-    given.map(
-        _mapped, batched=True, batch_size=1, with_indices=True, num_proc=min(workers, len(texts)),
-        remove_columns=["lines", "out"], features=Features({"rows": Value("int64")}),
-    )  # fmt: skip
+    def mapped(given: Any, function: Any, schema: pa.Schema, name: str, **options: Any) -> Any:
+        return given.with_format("arrow").map(
+            function, batched=True, num_proc=min(workers, len(given)), remove_columns=given.column_names,
+            features=Features.from_arrow_schema(schema), cache_file_name=str(out / f"{name}.arrow"), **options,
+        )  # fmt: skip
+
+    out.mkdir(parents=True)
+    lines = Dataset.from_dict({"lines": ["".join(lines) for lines in batches(file)]})
+    rows = mapped(lines, _mapped, WIDE, "rows", batch_size=1)
+    for config, place in ((config, place) for config in CONFIGS for place in SPLITS):
+        chosen = {"fn_kwargs": {"config": config, "split": place}, "batch_size": tables.ROW_GROUP}
+        mine = mapped(rows, _chosen, arrow_schema(config), f"{config}-{place}", **chosen)
+        if len(mine):
+            with pq.ParquetWriter(
+                out / f"{config}-{place}.parquet", arrow_schema(config), compression="zstd"
+            ) as part:
+                for batch in mine.with_format("arrow").iter(tables.ROW_GROUP):
+                    part.write_table(batch)
 
 
 SYSTEMS = {"floor": floor, "pandas": pandas, "datasets": datasets}

@@ -1,6 +1,6 @@
 """Measure OnRecord against a floor and against what a user would write instead, into RESULTS.md.
 
-    python scripts/bench/run.py [--articles 1000 10000] [--rounds 5]
+    python scripts/bench/run.py [--articles 1000 10000 100000] [--rounds 5] [--kill 60]
 
 The systems take turns in each round, so that a machine's moods fall on all alike; figures are medians over rounds.
 """
@@ -8,15 +8,18 @@ The systems take turns in each round, so that a machine's moods fall on all alik
 from __future__ import annotations
 
 import argparse
+import hashlib
+import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -28,6 +31,10 @@ import workload
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 ONRECORD = [sys.executable, "-m", "onrecord.cli", "build"]
+FLOOR, ONE = "floor: one process, no validation", "OnRecord, one worker"
+TWO, DASK = "OnRecord, two workers", "OnRecord, Dask, two workers"
+DATASETS, PANDAS = "datasets, tuned, two processes", "pandas and jsonschema"
+MOST = {DATASETS: 10_000, PANDAS: 1_000}  # articles that it is given
 PACKAGES = ("onrecord", "pyarrow", "pandas", "datasets", "jsonschema", "jsonschema-rs", "dask")
 
 
@@ -35,23 +42,26 @@ class Cost(NamedTuple):
     wall: float  # seconds
     cpu: float  # seconds, children that ended included
     memory: float  # MB, the largest sum over the process tree that was seen
+    largest: float  # MB, of the process in it that took most
 
 
-def measure(command: list[str], *others: psutil.Process) -> Cost:
-    """What a command costs, and with it the processes that work for it elsewhere."""
+def measure(command: list[str], *others: psutil.Process, meanwhile: Callable[[psutil.Process], None] = id) -> Cost:
+    """What a command costs, and with it the processes that work for it elsewhere; `meanwhile` is told of it often."""
     before = sum(map(spent, others))
     start = time.perf_counter()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak, own = 0.0, {}
+    peak, largest, own = 0.0, 0.0, {}
     while process.poll() is None:
         tree = family(process)
         own.update({one.pid: spent(one) for one in tree})
-        peak = max(peak, sum(map(resident, [*tree, *others])))
-        time.sleep(0.05)
+        sizes = list(map(resident, [*tree, *others]))
+        peak, largest = max(peak, sum(sizes)), max(largest, *sizes)
+        meanwhile(process)
+        time.sleep(0.1)
     wall = time.perf_counter() - start
     if process.returncode not in (0, 2):
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return Cost(wall, sum(own.values()) + sum(map(spent, others)) - before, peak / 1e6)
+    return Cost(wall, sum(own.values()) + sum(map(spent, others)) - before, peak / 1e6, largest / 1e6)
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -81,7 +91,8 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
     """A Dask scheduler and two workers of one thread each, over the loopback."""
     where = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard", "--host", "127.0.0.1"]
     dask = [sys.executable, "-m", "dask"]
-    commands = [[*dask, "scheduler", *where, "--port", "0"], *[[*dask, "worker", *where, "--nthreads", "1"]] * 2]
+    worker = ["worker", *where, "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
+    commands = [[*dask, "scheduler", *where, "--port", "0"], *[[*dask, *worker]] * 2]
     started = []
     try:
         for command in commands:
@@ -89,76 +100,134 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
             while not (folder / "scheduler.json").exists():
                 time.sleep(0.1)
         time.sleep(5)  # for the workers to register
-        address = json.loads((folder / "scheduler.json").read_text())["address"]
-        yield address, [one for process in started for one in family(process)]
+        yield json.loads((folder / "scheduler.json").read_text())["address"], started
     finally:
         for process in reversed(started):
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):  # it was killed
+                process.terminate()
             process.wait()
+        (folder / "scheduler.json").unlink()
 
 
-def rounds(file: Path, folder: Path, count: int) -> dict[str, Cost]:
-    """The median costs of every system, by name."""
-    out = str(folder / "out")
+def systems(file: Path, folder: Path, address: str) -> dict[str, list[str]]:
     onrecord = [*ONRECORD, str(file), "--out", str(folder / "onrecord")]
-    other = [sys.executable, str(HERE / "floor.py")]
+    others = [sys.executable, str(HERE / "floor.py")]
+    return {
+        FLOOR: [*others, "floor", str(file), str(folder / "out"), "1"],
+        ONE: [*onrecord, "--workers", "1"],
+        TWO: [*onrecord, "--workers", "2"],
+        DASK: [*onrecord, "--engine", "dask", "--scheduler", address],
+        DATASETS: [*others, "datasets", str(file), str(folder / "out"), "2"],
+        PANDAS: [*others, "pandas", str(file), str(folder / "out"), "1"],
+    }
+
+
+def rounds(articles: int, file: Path, folder: Path, count: int) -> tuple[dict[str, Cost], set[str]]:
+    """The median costs of every system, by name, and the digests of all manifests that OnRecord wrote."""
     found: dict[str, list[Cost]] = {}
+    digests = set()
     with cluster(folder) as (address, workers):
-        systems: dict[str, list[str]] = {
-            "floor: one process, no validation": [*other, "floor", str(file), out, "1"],
-            "OnRecord, one worker": [*onrecord, "--workers", "1"],
-            "OnRecord, two workers": [*onrecord, "--workers", "2"],
-            "OnRecord, Dask, two workers": [*onrecord, "--engine", "dask", "--scheduler", address],
-            "pandas and jsonschema": [*other, "pandas", str(file), out, "1"],
-            "datasets, tuned, two processes": [*other, "datasets", str(file), out, "2"],
-        }
+        chosen = {n: c for n, c in systems(file, folder, address).items() if articles <= MOST.get(n, articles)}
         for _ in range(count):
-            for name, command in systems.items():
-                cost = measure(command, *(workers if "Dask" in name else ()))
+            for name, command in chosen.items():
+                cost = measure(command, *(workers if name == DASK else ()))
                 found.setdefault(name, []).append(cost)
-                print(f"{name:<36} {cost.wall:8.1f} s {cost.memory:8,.0f} MB", file=sys.stderr)
-    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}
+                print(f"{name:<36} {cost.wall:8.1f} s {cost.largest:8,.0f} MB", file=sys.stderr)
+                digests |= {manifest(folder)} if name in (ONE, TWO, DASK) else set()
+                shutil.rmtree(folder / "out", ignore_errors=True)
+    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}, digests
 
 
-def table(articles: int, costs: dict[str, Cost]) -> str:
-    least = next(iter(costs.values())).wall
+def manifest(folder: Path) -> str:
+    """The digest of a build's manifest, which names that of every file."""
+    return hashlib.sha256((folder / "onrecord/manifest.json").read_bytes()).hexdigest()
+
+
+def killed(file: Path, folder: Path, after: float) -> dict[str, str]:
+    """The digests of a pool's and of a cluster's manifest, a worker of which was killed after so many seconds."""
+    digests = {}
+    with cluster(folder) as (address, workers):
+        for name in (TWO, DASK):
+            victims = []
+
+            def kill(process: psutil.Process, of: str = name, victims: list[psutil.Process] = victims) -> None:
+                if not victims and time.time() - process.create_time() > after:
+                    alive = family(process)[1:] if of == TWO else workers[1:]
+                    victims.append(max(alive, key=resident))
+                    victims[0].kill()
+
+            shutil.rmtree(folder / "onrecord")
+            cost = measure(systems(file, folder, address)[name], *(workers if name == DASK else ()), meanwhile=kill)
+            print(f"{name}, one killed: {cost.wall:.1f} s", file=sys.stderr)
+            assert victims
+            subprocess.run(
+                [*ONRECORD[:-1], "verify", str(folder / "onrecord")], check=True, stdout=subprocess.DEVNULL
+            )
+            digests[f"{name}, one killed after {after:.0f} s"] = manifest(folder)
+    return digests
+
+
+def table(articles: int, count: int, costs: dict[str, Cost]) -> str:
+    least = costs[FLOOR].wall
     lines = [
-        f"\n## {articles:,} articles\n",
-        "| system | wall, s | CPU, s | peak memory, MB | articles a second | wall over the floor's |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"\n## {articles:,} articles, {'median of ' if count > 1 else ''}{count} round{'s' if count > 1 else ''}\n",
+        "| system | wall, s | CPU, s | all memory, MB | largest process, MB | articles a second | wall over floor's |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {name} | {c.wall:.1f} | {c.cpu:.1f} | {c.memory:,.0f} | {articles / c.wall:,.0f} | {c.wall / least:.2f} |"
+        f"| {name} | {c.wall:.1f} | {c.cpu:.1f} | {c.memory:,.0f} | {c.largest:,.0f} | {articles / c.wall:,.0f} "
+        f"| {c.wall / least:.2f} |"
         for name, c in costs.items()
     ]
-    return "\n".join(lines) + "\n"
+    ratios = [
+        f"- {ONE}, over the floor: {costs[ONE].wall / least:.2f} (asked: at most 1.7)",
+        f"- {ONE}, over two: {costs[ONE].wall / costs[TWO].wall:.2f} (asked: at least 1.8)",
+    ]
+    if DATASETS in costs:
+        ratios.append(f"- {DATASETS}, over OnRecord's two: {costs[DATASETS].wall / costs[TWO].wall:.2f} (asked: 1.4)")
+    return "\n".join([*lines, "", *ratios]) + "\n"
 
 
-def head(count: int) -> str:
+def head() -> str:
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return (
         "# Speed\n\n"
-        f"Made by `python scripts/bench/run.py`: medians of {count} interleaved rounds, each system started anew, its\n"
-        "imports included; peak memory is summed over the process tree (of Dask, with scheduler and workers).\n\n"
+        "Made by `python scripts/bench/run.py`. In each round every system takes its turn, started anew, its imports\n"
+        "included. Memory is what is resident, of Dask with scheduler and workers. What a system was not given, it was\n"
+        f"too slow for ({PANDAS}) or would have filled the disk with ({DATASETS}: 0.7 MB an article of cache).\n\n"
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB; load averages at the start {load}.\n"
-        f"Python {platform.python_version()}; {packages}.\n"
+        f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--articles", type=int, nargs="+", default=[1_000, 10_000])
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--articles", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    options.add_argument(
+        "--rounds", type=int, nargs="+", default=[5], help="of each size; the last goes for the rest"
+    )
+    options.add_argument("--kill", type=float, metavar="S", help="kill workers after S seconds, at the largest size")
     options.add_argument("--out", type=Path, default=RESULTS)
     asked = options.parse_args()
-    text = head(asked.rounds)
-    for articles in asked.articles:
-        with tempfile.TemporaryDirectory() as folder:
-            file = workload.write(articles, Path(folder) / "articles.jsonl")
-            text += table(articles, rounds(file, Path(folder), asked.rounds))
+    text = head()
+    for articles, count in itertools.zip_longest(asked.articles, asked.rounds, fillvalue=asked.rounds[-1]):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            file = workload.write(articles, folder / "articles.jsonl")
+            costs, digests = rounds(articles, file, folder, count)
+            text += table(articles, count, costs)
+            asked.out.write_text(text, "utf-8")
+            if asked.kill and articles == max(asked.articles):
+                text += digest_list(digests, killed(file, folder, asked.kill))
         asked.out.write_text(text, "utf-8")
+
+
+def digest_list(undisturbed: set[str], after: dict[str, str]) -> str:
+    found = {"undisturbed, all engines": " and ".join(sorted(undisturbed)), **after}
+    lines = [f"- {name}: `{digest}`" for name, digest in found.items()]
+    return "\nSHA-256 of the manifest, which names that of every file:\n\n" + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

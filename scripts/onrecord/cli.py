@@ -64,6 +64,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
+def _workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--workers", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, each command with the function that runs it as `run`."""
     top = _Parser(prog="onrecord", description="Build, check and publish annotated news articles.")
@@ -78,9 +84,7 @@ def parser() -> argparse.ArgumentParser:
     one = command(_build, "annotated articles in, Parquet splits out")
     one.add_argument("inputs", nargs="*", metavar="INPUT", help="folder or file; without one, ./dataset")
     one.add_argument("--out", metavar="DIR", help="where to; needed with INPUT, else ./dataset")
-    one.add_argument(
-        "--workers", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
-    )
+    _workers(one)
     one.add_argument("--keep-going", action="store_true", help="write what is good, and rejects.jsonl")
     one.add_argument("--near-duplicates", action="store_true", help=NEAR_DUPLICATES)
     one.add_argument(
@@ -121,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("layer", metavar="LAYER")
     one.add_argument("--from", metavar="PATH", required=True, dest="path", help="a file, or a folder with the texts")
     one.add_argument("--out", metavar="DIR", required=True)
+    _workers(one)
 
     one = command(_explore, "a page to look at: who said what of each target")
     one.add_argument("inputs", nargs="+", metavar="INPUT")
@@ -466,7 +471,7 @@ def _hydrate(options: argparse.Namespace) -> int:
     if findings:
         _show(findings)
         return ERRORS
-    hydration = layers.hydrate_layer(documents, Path(options.path))
+    hydration = layers.hydrate_layer(documents, Path(options.path), workers=options.workers)
     _show(hydration.findings)
     if not hydration.documents:
         return ERRORS
@@ -475,7 +480,7 @@ def _hydrate(options: argparse.Namespace) -> int:
         bulk = Path(folder) / "articles.jsonl"
         bulk.write_text(lines, "utf-8")
         extra = {"articles.jsonl": lines, "hydration.csv": layers.hydration_csv(hydration.rows)}
-        report = build.build([bulk], options.out, extra=extra)
+        report = build.build([bulk], options.out, workers=options.workers, extra=extra)
     _show(report.findings)
     if report.manifest is None:
         return ERRORS

@@ -11,12 +11,15 @@ import csv
 import html
 import io
 import os
+import signal
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from onrecord.model import Document, Finding, Rule, Span, Unusable, rules_of
 
 Data = Mapping[str, Any]
 
+POOL_ARTICLES = 100  # under this, starting processes takes longer than it saves
+CHUNK = 25  # articles that a process takes at a time
 EDGE = 3  # tokens that the digests of a fragment's ends are taken over
 JOINING = frozenset(("the", "of", "and", "for", "v"))  # as in “the Department of Homeland Security”
 RUN = 5  # tokens: a run of the original as long as this may stand nowhere in a layer
@@ -568,8 +573,8 @@ class Hydration:
         return {status: found[status] for status in STATUSES if found[status]}
 
 
-def hydrate_layer(documents: Iterable[Document], path: Path) -> Hydration:
-    """Put a layer's documents, stories before their articles, on the texts at `path`."""
+def hydrate_layer(documents: Iterable[Document], path: Path, *, workers: int = 1) -> Hydration:
+    """Put a layer's documents, stories before their articles, on the texts at `path`. Workers take articles each."""
     listed = list(documents)
     articles = [document for document in listed if document.kind == "article"]
     found, findings = copies(path)
@@ -580,12 +585,12 @@ def hydrate_layer(documents: Iterable[Document], path: Path) -> Hydration:
         what = f"none of the layer's {len(articles)} articles is there ({names}{', …' if len(articles) > 3 else ''})"
         result.findings.append(NO_ARTICLE_FOUND.finding(str(path), "", f"{len(found)} texts were read, {what}"))
         return result
-    copy_of = {id(articles[i]): copy for i, copy in matched.items()}
+    placed = {id(articles[i]): (matched[i], *one) for i, one in _place_each(articles, matched, workers)}
     for document in listed:
         if document.kind == "story":
             result.documents.append(document.data)
-        elif found_copy := copy_of.get(id(document)):
-            _add(document, found_copy, path, result)
+        elif id(document) in placed:
+            _add(*placed[id(document)], path, result)
         else:
             what = f"no copy of {_wanted(document)}, length {document.data['reference']['length']:,}, was found"
             result.findings.append(ARTICLE_NOT_FOUND.finding(document.file, "$.reference", what))
@@ -597,8 +602,21 @@ def _wanted(document: Document) -> str:
     return str(reference.get("file") or f"SHA-256 {reference['sha256'][:12]}…")
 
 
-def _add(document: Document, copy: Copy, path: Path, result: Hydration) -> None:
-    data, statuses = place(document.data, copy)
+def _place_each(
+    articles: Sequence[Document], matched: Mapping[int, Copy], workers: int
+) -> Iterator[tuple[int, tuple[dict[str, Any], dict[str, str]]]]:
+    """`place` on each article that has a copy, by its number."""
+    jobs = [articles[i].data for i in matched], list(matched.values())
+    if workers == 1 or len(matched) < POOL_ARTICLES:
+        yield from zip(matched, map(place, *jobs), strict=True)
+        return
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    ) as pool:  # Ctrl-C is for us, who end them
+        yield from zip(matched, pool.map(place, *jobs, chunksize=CHUNK), strict=True)
+
+
+def _add(copy: Copy, data: dict[str, Any], statuses: Mapping[str, str], path: Path, result: Hydration) -> None:
     result.documents.append(data)
     name = os.path.relpath(copy.file, path if path.is_dir() else path.parent)
     result.rows += [(data["story"], data["id"], statement, status, name) for statement, status in statuses.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -84,25 +84,29 @@ def _table(predictions: Predictions) -> pa.Table:
 def read_gold(folder: Path, config: str, split: str, annotator: str | None = None) -> pa.Table:
     """A split's gold: what scoring reads of it, in file order."""
     task = "pairs" if config == "profile" else config
-    table = read_split(folder, task, split)
     if task == "attribution":
+        table = read_split(folder, task, split)
         mine = table["primary"] if annotator is None else pc.equal(table["annotator"], annotator)
         table = table.filter(mine)
         if not table.num_rows:
             raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no pass of {annotator!r} in {split}")])
         return table.select(["id", "story", "article_id", *scoring.ROLES])
     if task == "contrast":
-        return table.select(["id", "original", "edit", "control", "story", "stance", "original_stance"])
-    wanted = ["id", "story", "article_id", "target_id", "act", config_label(task), *SLICES]
-    return table.select([name for name in dict.fromkeys(wanted) if name in table.column_names])
+        return read_split(
+            folder, task, split, ["id", "original", "edit", "control", "story", "stance", "original_stance"]
+        )
+    return read_split(
+        folder, task, split, ["id", "story", "article_id", "target_id", "act", config_label(task), *SLICES]
+    )
 
 
-def read_split(folder: Path, config: str, split: str) -> pa.Table:
-    """All columns of a built split. Raises Unscorable where the folder has none."""
+def read_split(folder: Path, config: str, split: str, wanted: Sequence[str | None] | None = None) -> pa.Table:
+    """A built split, of its columns those that are wanted or all. Raises Unscorable where the folder has none."""
     files = [file for file in sorted(folder.glob(f"data/{config}/*.parquet")) if file.stem.split("-")[0] == split]
     if not files:
         raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no data/{config}/{split}.parquet")])
-    return pa.concat_tables([pq.read_table(file) for file in files])
+    names = wanted and [name for name in pq.read_schema(files[0]).names if name in wanted]
+    return pa.concat_tables([pq.read_table(file, columns=names) for file in files])
 
 
 def gold_fingerprint(folder: Path, config: str, split: str) -> str:
