@@ -8,11 +8,13 @@ whose folders `merge` puts together.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 import shutil
 import signal
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -35,8 +37,10 @@ from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
 from onrecord.model import (
+    CONFIGS,
     DEFAULT_CONFIG,
     PRIMARY,
+    SPLITS,
     Article,
     Document,
     Finding,
@@ -54,6 +58,7 @@ LOCK = ".onrecord-lock"
 COMMITTING = "committing"  # stands in the staging folder while the former output is being replaced
 SHARE = "shards.json"  # of a share of a build, beside its parts
 PARTS = "parts"
+THROUGH = (LOCK, STAGING, "data", "plots")  # what a build writes to, or into, and does not put another in its place
 POOL_BYTES = 4_000_000  # under this, starting a second process takes longer than it saves (3 s, measured)
 ATTEMPTS = 3  # how often a shard is tried alone after its worker, or its neighbour's, was killed
 
@@ -362,10 +367,16 @@ def _reject(document: Document, findings: Iterable[Finding]) -> dict[str, Any]:
 
 def _write(rows: Tables, outcome: Outcome, staging: Path) -> None:
     for config, split_name, table in rows.tables():
-        file = f"{PARTS}/{config}/{split_name}/{outcome.shard:05}.parquet"
+        file = _part_file(config, split_name, outcome.shard)
+        for folder in reversed(Path(file).parents[:-1]):
+            (staging / folder).mkdir(exist_ok=True)  # not staging itself: where it is gone, nobody wants the part
         tables.write_part(table, staging / file)
         mark = tables.fingerprint(table)
         outcome.parts.append(Part(config, split_name, outcome.shard, file, table.num_rows, mark))
+
+
+def _part_file(config: str, split_name: str, shard: int) -> str:
+    return f"{PARTS}/{config}/{split_name}/{shard:05}.parquet"
 
 
 def _failed(findings: Iterable[Finding]) -> bool:
@@ -383,7 +394,7 @@ def _map(
     shards: Shards, staging: Path | None, settings: Settings, engine: Engine, progress: Progress
 ) -> Iterator[Outcome]:
     """What came of each shard, in whatever order they end."""
-    if engine.scheduler is not None:
+    if engine.scheduler is not None and staging is not None:
         outcomes = _dask(shards, staging, settings, engine.scheduler)
     elif engine.workers == 1 or len(shards) < 2 or _bytes(shards) < POOL_BYTES:
         outcomes = (work(number, shard, staging, settings) for number, shard in shards.items())
@@ -463,23 +474,44 @@ def _lost(number: int, shard: tuple[Unit, ...]) -> Outcome:
     return Outcome(number, findings=[WORKER_LOST.finding(shard[0].files[0], "", what)])
 
 
-def _dask(shards: Shards, staging: Path | None, settings: Settings, scheduler: str) -> Iterator[Outcome]:
-    """The workers of a Dask scheduler, which share our file system; what a killed one had is done by the others."""
+def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> Iterator[Outcome]:
+    """The workers of a Dask scheduler, which share our file system; what a killed one had is done by the others.
+
+    They write to a folder of this run's own: what a worker does for a run that is over reaches no other.
+    """
     import distributed
 
-    folder, where = os.getcwd(), staging.absolute() if staging else None
+    folder, where = os.getcwd(), Path(tempfile.mkdtemp(dir=staging.absolute()))
     with distributed.Client(scheduler) as client:
         jobs = {
             client.submit(_work_in, folder, number, shard, where, settings, pure=False): number
             for number, shard in shards.items()
         }
-        for job in distributed.as_completed(list(jobs)):
-            number = jobs.pop(job)
-            try:
-                yield job.result()
-            except distributed.KilledWorker:
-                yield _lost(number, shards[number])
-            job.release()
+        try:
+            for job in distributed.as_completed(list(jobs)):
+                number = jobs.pop(job)
+                try:
+                    yield _moved(job.result(), where, staging)
+                except distributed.KilledWorker:
+                    yield _lost(number, shards[number])
+                job.release()
+        except BaseException:  # Ctrl-C
+            client.cancel(list(jobs))
+            client.run(_free_of, [job.key for job in jobs])  # what is under way cannot be stopped
+            raise
+
+
+def _moved(outcome: Outcome, source: Path, target: Path) -> Outcome:
+    for part in outcome.parts:
+        (target / part.file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source / part.file, target / part.file)
+    return outcome
+
+
+async def _free_of(keys: Sequence[str], dask_worker: Any) -> None:
+    """Wait, on a worker, until it has none of these jobs."""
+    while any(key in dask_worker.state.tasks for key in keys):
+        await asyncio.sleep(0.05)
 
 
 def _no_dask(scheduler: str) -> Finding | None:
@@ -639,6 +671,8 @@ def _staged(out: Path, make: Callable[[Path], Report], *, own_corpus: bool = Fal
 
 
 def _unfit(out: Path, *, own_corpus: bool) -> Finding | None:
+    if links := [path for path in (*map(out.joinpath, THROUGH), *out.glob("data/*")) if path.is_symlink()]:
+        return NOT_OURS.finding(str(links[0]), "", "is a link, by which a build would write elsewhere")
     if out.is_dir() and not own_corpus:
         names = {entry.name for entry in out.iterdir()}
         if names and not names & {MANIFEST, LOCK, STAGING}:
@@ -834,7 +868,7 @@ def _read_shares(folders: Sequence[Path]) -> tuple[list[tuple[Path, Share]], lis
     for folder in folders:
         try:
             shares.append((folder, _read_share(folder)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             what = f"holds no {SHARE}" if isinstance(error, FileNotFoundError) else f"has a broken {SHARE}"
             findings.append(SHARE_UNREADABLE.finding(str(folder), "", what))
     first: dict[int, Path] = {}
@@ -852,6 +886,7 @@ def _read_shares(folders: Sequence[Path]) -> tuple[list[tuple[Path, Share]], lis
 
 
 def _write_share(share: Share, out: Path) -> None:
+    parts = [part for outcome in share.outcomes for part in outcome.parts]
     data = {
         "share": [share.mine, share.of],
         "build": share.build,
@@ -859,16 +894,30 @@ def _write_share(share: Share, out: Path) -> None:
         "beside": share.beside,
         "findings": [asdict(finding) for finding in share.findings],
         "outcomes": [_outcome_data(outcome) for outcome in share.outcomes],
+        "files": {part.file: file_digest(str(out / STAGING / part.file)) for part in parts},
     }
     shutil.rmtree(out / PARTS, ignore_errors=True)
     if (out / STAGING / PARTS).exists():
         os.replace(out / STAGING / PARTS, out / PARTS)
-    _replace(out / SHARE, json.dumps(data, indent=1) + "\n")
+    _replace(out / SHARE, json.dumps({"sha256": _seal(data), **data}, indent=1) + "\n")
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    """A digest by which a share that was damaged or edited since is known; it proves no origin."""
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _read_share(folder: Path) -> Share:
     data = json.loads((folder / SHARE).read_text("utf-8"))
+    if data.pop("sha256") != _seal(data):
+        raise ValueError(f"{folder / SHARE} is not as it was written")
     outcomes = [_outcome_of(entry) for entry in data["outcomes"]]
+    for part in (part for outcome in outcomes for part in outcome.parts):
+        ours = part.config in CONFIGS and part.split in SPLITS
+        if not ours or part.file != _part_file(part.config, part.split, part.shard):
+            raise ValueError(f"{part.file} is no name of a part")  # nor may it lead out of the folder
+        if file_digest(str(folder / part.file)) != data["files"][part.file]:
+            raise ValueError(f"{part.file} is not as it was written")
     findings = [Finding(**entry) for entry in data["findings"]]
     (mine, of), settings = data["share"], Settings(**data["settings"])
     return Share(mine, of, data["build"], settings, data["beside"], findings, outcomes)

@@ -42,7 +42,7 @@ from onrecord import (
 )
 from onrecord.formats import labelstudio, own
 from onrecord.formats.files import Unit
-from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable
+from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable, on_a_line
 
 CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
 CORPUS = Path("dataset")
@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
     except OSError as error:
-        print(f"onrecord: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        print(on_a_line(f"onrecord: {error.filename or ''}: {error.strerror}"), file=sys.stderr)
         return ERRORS
     return code
 
@@ -401,6 +401,9 @@ class _Staged:
     def clashes(self) -> list[Finding]:
         """Files of the folder that say something else, as the input's own may; where there are any, nothing is put."""
         taken = [name for name in self._files if os.path.lexists(self._out / name) and not self._same(name)]
+        taken += sorted(
+            {folder for name in self._files if (self._out / (folder := os.path.dirname(name))).is_symlink()}
+        )
         if taken:
             self._files = {}
         what = "stands there and says something else; nothing was written"
@@ -458,8 +461,11 @@ def _hydrate(options: argparse.Namespace) -> int:
     documents: list[Document] = []
     for unit in units:
         for found in formats.read(unit):
-            findings += [found] if isinstance(found, Finding) else form.judge(found.kind, found.data, found.file)
-            documents += [] if isinstance(found, Finding) else [found]
+            if isinstance(found, Finding):
+                findings.append(found)
+                continue
+            findings += form.judge(found.kind, found.data, found.file) or layers.unfit(found)
+            documents.append(found)
     if not findings and not Path(options.path).exists():
         return _usage(f"--from {options.path}: there is no such file or folder")
     if findings:
@@ -585,12 +591,14 @@ def _diff(options: argparse.Namespace) -> int:
     """List stories, articles, statements, labels and columns added, removed or changed, by id."""
     old, new = Path(options.old), Path(options.new)
     try:
-        changes, former = release.diff(old, new), tables.read_manifest(old)["onrecord"]
+        changes = release.diff(old, new)
+        former = str(tables.read_manifest(old).get("onrecord"))
+        follows = release.bump(changes, former)
     except ValueError as error:
         return _usage(str(error))
     for change in changes:
         print(json.dumps(dataclasses.asdict(change), ensure_ascii=False) if options.json else change)
-    print(f"{len(changes)} changes; after {former} comes {release.bump(changes, former)}", file=sys.stderr)
+    print(f"{len(changes)} changes; after {former} comes {follows}", file=sys.stderr)
     return CLEAN
 
 
@@ -637,7 +645,7 @@ def _generated(files: dict[Path, str], only_check: bool, rule: Rule) -> int:
 
 
 def _usage(message: str) -> int:
-    print(f"onrecord: {message}", file=sys.stderr)
+    print(on_a_line(f"onrecord: {message}"), file=sys.stderr)
     return USAGE
 
 

@@ -174,13 +174,16 @@ def _lines(file: Path) -> list[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 findings.append(FORM.finding(str(file), f"line {number}", f"is no JSON: {error}"))
                 continue
             if not isinstance(row, dict):
                 findings.append(FORM.finding(str(file), f"line {number}", "is no object"))
                 continue
             odds = row.pop("probabilities", None) or {}
+            if not isinstance(odds, dict):
+                findings.append(FORM.finding(str(file), f"line {number}", "has probabilities that are no object"))
+                continue
             rows.append({**row, **{scoring.PROBABILITY + label: value for label, value in odds.items()}})
     if findings:
         raise Unscorable(findings)
