@@ -11,12 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from onrecord import build, cli, formats, tables
 from onrecord.formats.files import Unit
+from test_scale import cluster
+
+pytestmark = pytest.mark.security("faults")
 
 Recorder = Callable[[str, object], None]  # what scripts/bench/security.py makes its table of
 VISIT = Path(__file__).parent / "cases/valid/visit"
@@ -163,19 +167,62 @@ def test_an_input_that_changes_while_it_is_read_is_a_finding(
     assert contents(out) == contents(former)
 
 
-def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(former: Path, tmp_path: Path) -> None:
-    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(tmp_path / "one")]) == cli.CLEAN
-    line = (tmp_path / "one/articles.jsonl").read_text("utf-8")
-    with open(tmp_path / "many.jsonl", "w", encoding="utf-8") as many:
-        many.writelines(line.replace('"visit"', f'"visit-{number}"') for number in range(3000))
-    out = shutil.copytree(former, tmp_path / "out")
-    command = [sys.executable, "-m", "onrecord.cli", "build", str(tmp_path / "many.jsonl"), "--out", str(out)]
-    running = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, process_group=0)
+def test_a_fault_while_the_former_output_is_replaced_shows_and_a_rerun_converges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    build.build([VISIT], whole)
+    done: list[object] = []
+
+    def replace(source: str | Path, target: str | Path) -> None:
+        done.append(target)
+        if len(done) > 2:
+            raise OSError(28, "No space left on device")
+        Path(source).rename(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build.os, "replace", replace)
+        with pytest.raises(OSError, match="No space"):
+            build.build([VISIT], out)
+    assert [finding.rule for finding in tables.verify(out)] == ["unfinished-build"]
+    build.build([VISIT], out)
+    assert tables.verify(out) == []
+    assert (out / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three thousand visits in a bulk file: a build of seconds."""
+    folder = tmp_path_factory.mktemp("many")
+    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(folder / "one")]) == cli.CLEAN
+    line = (folder / "one/articles.jsonl").read_text("utf-8")
+    with open(folder / "many.jsonl", "w", encoding="utf-8") as stream:
+        stream.writelines(line.replace('"visit"', f'"visit-{number}"') for number in range(3000))
+    return folder / "many.jsonl"
+
+
+def started(source: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """A build in a process group of its own, as a terminal starts it."""
+    command = [sys.executable, "-m", "onrecord.cli", "build", str(source), "--out", str(out), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0)
+
+
+def interrupted(running: subprocess.Popen[str], out: Path) -> str:
+    """What a build says to Ctrl-C once its first part is written."""
     while running.poll() is None and not list(out.glob(f"{build.STAGING}/**/*.parquet")):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    assert running.returncode == cli.INTERRUPTED and "interrupted" in told
+    return told
+
+
+def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(
+    former: Path, many: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(former, tmp_path / "out")
+    running = started(many, out, "--workers", "2")
+    assert "interrupted" in interrupted(running, out)
+    assert running.returncode == cli.INTERRUPTED
     assert tables.verify(out) == [] and contents(out) == contents(former)
     for _ in range(100):  # what ended is reaped within moments
         try:
@@ -184,6 +231,58 @@ def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(form
             return
         time.sleep(0.1)
     pytest.fail("a worker lives on")
+
+
+def jobs_of(address: str) -> list[str]:
+    """All jobs that the workers of a Dask scheduler know of."""
+    import distributed
+
+    def known(dask_worker: Any) -> list[str]:
+        return list(dask_worker.state.tasks)
+
+    with distributed.Client(address, set_as_default=False) as client:
+        return [job for jobs in client.run(known).values() for job in jobs]
+
+
+def test_ctrl_c_in_a_dask_build_leaves_nothing_on_the_cluster_and_the_former_output(
+    former: Path, many: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    out = shutil.copytree(former, tmp_path / "out")
+    with cluster(tmp_path / "cluster", 2) as (address, _):
+        over = ("--engine", "dask", "--scheduler", address)
+        running = started(many, out, *over)
+        assert "interrupted" in interrupted(running, out)
+        assert running.returncode == cli.INTERRUPTED
+        assert jobs_of(address) == []
+        assert tables.verify(out) == [] and contents(out) == contents(former)
+        again = started(many, out, *over)
+        assert again.wait(120) == cli.CLEAN
+    assert started(many, tmp_path / "alone").wait(120) == cli.CLEAN
+    assert contents(out) == contents(tmp_path / "alone")
+
+
+def test_a_part_of_a_dask_run_that_is_over_makes_no_folder(many: Path, tmp_path: Path) -> None:
+    (unit, *_), _ = formats.find([many])
+    with pytest.raises(FileNotFoundError):
+        build.work(0, [unit], tmp_path / "gone", build.Settings())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_builds_at_once_into_one_folder_leave_one_of_them_whole(many: Path, tmp_path: Path) -> None:
+    inputs = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for number, file in enumerate(inputs):
+        lines = many.read_text("utf-8").splitlines(keepends=True)
+        file.write_text("".join(lines[: 1000 + 2 * number]), "utf-8")
+        assert started(file, tmp_path / f"alone-{number}").wait(120) == cli.CLEAN
+    running = [started(file, tmp_path / "out") for file in inputs]
+    told = [one.communicate(timeout=120)[1] for one in running]
+    codes = [one.returncode for one in running]
+    assert set(codes) == {cli.CLEAN, cli.ERRORS}
+    assert all("[5 output-busy]" in said for said, code in zip(told, codes, strict=True) if code == cli.ERRORS)
+    won = [tmp_path / f"alone-{number}" for number, code in enumerate(codes) if code == cli.CLEAN]
+    assert tables.verify(tmp_path / "out") == []
+    assert contents(tmp_path / "out") in [contents(folder) for folder in won]
 
 
 def test_build_check_score_and_hydrate_need_no_network(
