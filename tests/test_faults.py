@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from onrecord import build, cli, formats, tables
@@ -283,30 +281,3 @@ def test_builds_at_once_into_one_folder_leave_one_of_them_whole(many: Path, tmp_
     won = [tmp_path / f"alone-{number}" for number, code in enumerate(codes) if code == cli.CLEAN]
     assert tables.verify(tmp_path / "out") == []
     assert contents(tmp_path / "out") in [contents(folder) for folder in won]
-
-
-def test_build_check_score_and_hydrate_need_no_network(
-    former: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a socket was opened")
-
-    for name in ("connect", "connect_ex", "bind", "sendto"):
-        monkeypatch.setattr(socket.socket, name, refuse, raising=False)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    out = str(tmp_path / "out")
-    assert cli.main(["build", str(VISIT), "--out", out]) == cli.CLEAN
-    assert cli.main(["check", str(VISIT)]) == cli.CLEAN
-    split = next(iter(tables.read_manifest(Path(out))["configs"]["stance"]["splits"]))
-    rows = [f'{{"id": "{row["id"]}", "label": "deny"}}\n' for row in rows_of(Path(out), split)]
-    (tmp_path / "predictions.jsonl").write_text("".join(rows), "utf-8")
-    score = ["score", str(tmp_path / "predictions.jsonl"), "--gold", out, "--split", split]
-    assert cli.main(score) == cli.CLEAN
-    assert cli.main(["dehydrate", str(VISIT), "--out", str(tmp_path / "layer")]) == cli.CLEAN
-    hydrate = ["hydrate", str(tmp_path / "layer"), "--from", str(VISIT), "--out", str(tmp_path / "copy")]
-    assert cli.main(hydrate) == cli.CLEAN
-
-
-def rows_of(folder: Path, split: str) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = pq.read_table(folder / f"data/stance/{split}.parquet", columns=["id"]).to_pylist()
-    return found

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from conftest import guarded
 from onrecord import build, check, cli, formats, layers, tables
 from onrecord import text as strings
-from onrecord.formats import own
+from onrecord.formats import labelstudio, own
 from onrecord.model import Article, Document, Finding, Story
+from test_audit import answered
 from test_brat import articles
 
 pytestmark = pytest.mark.security("any input")
@@ -169,6 +170,84 @@ def comes_back(admitted: list[check.Admitted]) -> None:
             found = check.admit(Document(kind, "lines", entry, "") for kind, entry in zip(kinds, data, strict=True))
             (again,) = found
             assert (again.story, again.articles) == (one.story, one.articles)
+
+
+# -- any file that a command reads beside articles -------------------------------------------------------------
+
+WHOLE, OUTLET = "festival-jury", "daily-lantern-post"  # a story that is annotated whole
+READ_BY = {  # a file, and the commands that read it
+    "layer/visit/gazette.json": [["hydrate", "layer", "--from", "texts", "--out", "out"]],
+    "layer/visit/story.json": [["hydrate", "layer", "--from", "texts", "--out", "out"]],
+    "share/shards.json": [["merge", "share", "--out", "out"]],
+    "gold/manifest.json": [["verify", "gold"], ["diff", "gold", "same"], ["diff", "same", "gold"]],
+    "gold/README.md": [["diff", "gold", "same"], ["diff", "same", "gold"]],
+    "predictions.jsonl": [["score", "predictions.jsonl", "--gold", "same"]],
+    "predictions.csv": [["score", "predictions.csv", "--gold", "same"]],
+    "sheet.json": [["votes", "sheet.json"]],
+    "dataset/draw.csv": [["votes", "sheet.json"]],
+    "dataset/splits.csv": [["check", "dataset"]],
+    "dataset/audit.csv": [["check", "dataset"]],
+    "dataset/annotators.json": [["check", "dataset"]],
+    "dataset/gates.json": [["check", "dataset"]],
+    "dataset/benchmark/results/mine.json": [["check", "dataset"]],
+    f"dataset/contrast/{WHOLE}.json": [["check", "dataset"]],
+    "dataset/layers/wire/visit/gazette.json": [["check", "dataset"]],
+}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that a command reads, sound as yet."""
+    folder, committed = tmp_path_factory.mktemp("desk"), Path(__file__).parents[1] / "dataset"
+    visit, lines = str(VISIT), folder / "predictions.jsonl"
+    assert cli.main(["dehydrate", visit, "--out", str(folder / "layer")]) == cli.CLEAN
+    assert cli.main(["build", visit, "--out", str(folder / "share"), "--shard", "0/1"]) == cli.CLEAN
+    for name in ("gold", "same"):
+        assert cli.main(["build", visit, "--out", str(folder / name)]) == cli.CLEAN
+    shutil.copytree(VISIT, folder / "texts")
+    (folder / "texts/gazette.txt").write_text((VISIT / "gazette.txt").read_text("utf-8").replace("day", "night"))
+    rows = [row["id"] for found in rows_of(folder / "gold").values() for row in found if row.get("stance")]
+    lines.write_text(
+        "".join(f'{{"id": "{one}", "label": "deny", "probabilities": {{"deny": 1.0}}}}\n' for one in rows)
+    )
+    (folder / "predictions.csv").write_text("id,label\n" + "".join(f"{one},deny\n" for one in rows), "utf-8")
+    corpus = folder / "dataset"
+    shutil.copytree(committed / "stories" / WHOLE, corpus / "stories" / WHOLE)
+    shutil.copytree(folder / "layer", corpus / "layers/wire")
+    for name in ("annotators.json", "gates.json", f"contrast/{WHOLE}.json"):
+        (corpus / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(committed / name, corpus / name)
+    pairs = [f"{WHOLE}.{OUTLET}.s{i}.t{i}" for i in range(1, 9)]
+    (corpus / "splits.csv").write_text(f"story,split,added\n{WHOLE},test,0.1.0\n", "utf-8")
+    (corpus / "audit.csv").write_text("id,annotator,label\n" + "".join(f"{one},ann,deny\n" for one in pairs), "utf-8")
+    (corpus / "draw.csv").write_text("id,tier\n" + "".join(f"{one},open\n" for one in pairs), "utf-8")
+    asked = labelstudio.Question(pairs[0], "A vote.", "Ann", "2026", "Before.", "No, it has none.", "none", 11, 15)
+    (folder / "sheet.json").write_text(labelstudio.sheet([asked._replace(id=one) for one in pairs]), "utf-8")
+    answered(folder / "sheet.json", "deny")
+    (corpus / "benchmark/results").mkdir(parents=True)
+    result = next((committed / "benchmark/results").glob("tfidf*.json"))
+    shutil.copyfile(result, corpus / "benchmark/results/mine.json")
+    return folder
+
+
+@pytest.mark.parametrize("name", READ_BY)
+def test_a_mutated_file_beside_the_articles_ends_in_a_line_and_an_exit_code(
+    name: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, record_property: Recorder
+) -> None:
+    monkeypatch.chdir(desk)
+    file, chance = desk / name, random.Random(name)
+    good, rounds = file.read_bytes(), max(10, ROUNDS // 10)
+    for number in range(rounds):
+        file.write_bytes(mutated(file, good, chance))
+        command = READ_BY[name][number % len(READ_BY[name])]
+        with guarded(SECONDS):
+            code = cli.main(command)
+        assert code in (cli.CLEAN, cli.ERRORS, cli.WARNINGS, cli.USAGE)
+        out, told = capsys.readouterr()
+        assert code in (cli.CLEAN, cli.WARNINGS) or (out + told).strip(), "an error says what it is"
+        assert all(line.isprintable() for line in (out + told).split("\n"))
+    file.write_bytes(good)
+    record_property("tried", rounds)
 
 
 # -- write and read --------------------------------------------------------------------------------------------

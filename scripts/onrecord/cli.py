@@ -41,7 +41,7 @@ from onrecord import (
     tables,
 )
 from onrecord.formats import labelstudio, own
-from onrecord.formats.files import Unit
+from onrecord.formats.files import Unit, decode, read_bytes
 from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable, on_a_line
 
 CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
@@ -193,6 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
+    except Unusable as error:
+        _show([error.finding])
+        return ERRORS
     except OSError as error:
         print(on_a_line(f"onrecord: {error.filename or ''}: {error.strerror}"), file=sys.stderr)
         return ERRORS
@@ -320,7 +323,7 @@ def _sheet(units: Sequence[Unit], findings: list[Finding], options: argparse.Nam
     """The blind sheet: of each pair that the draw lists what a model may see. It holds text; it is not for a commit."""
     if options.to != "labelstudio":
         return _usage("--pairs goes with --to labelstudio")
-    wanted, found = audit.parse_draw(Path(options.pairs).read_text("utf-8"), options.pairs)
+    wanted, found = audit.parse_draw(_text(options.pairs), options.pairs)
     if found:
         _show(found)
         return ERRORS
@@ -348,18 +351,14 @@ def _votes(options: argparse.Namespace) -> int:
     file, draw_file = CORPUS / audit.FILE, CORPUS / audit.DRAW
     if not draw_file.is_file():
         return _usage(f"there is no {draw_file} here")
-    try:
-        answers, findings = labelstudio.read_sheet(Path(options.sheet).read_text("utf-8"), options.sheet)
-    except Unusable as error:
-        _show([error.finding])
-        return ERRORS
-    drawn, found = audit.parse_draw(draw_file.read_text("utf-8"), str(draw_file))
+    answers, findings = labelstudio.read_sheet(_text(options.sheet), options.sheet)
+    drawn, found = audit.parse_draw(_text(str(draw_file)), str(draw_file))
     findings += found
     strangers = sorted({answer.id for answer in answers} - set(drawn))
     findings += [
         audit.AUDIT_STRANGER.finding(options.sheet, "", f"{pair!r} is not in {draw_file}") for pair in strangers
     ]
-    judged, found = audit.parse(file.read_text("utf-8"), str(file)) if file.exists() else ({}, [])
+    judged, found = audit.parse(_text(str(file)), str(file)) if file.exists() else ({}, [])
     _show([*findings, *found])
     if _code([*findings, *found]) == ERRORS:
         return ERRORS
@@ -642,6 +641,11 @@ def _generated(files: dict[Path, str], only_check: bool, rule: Rule) -> int:
         file.write_text(files[file], "utf-8")
         print(f"wrote {file}")
     return CLEAN
+
+
+def _text(file: str) -> str:
+    """A file of somebody's as text. Raises Unusable, which `main` tells."""
+    return decode(read_bytes(file), file, imported=True)
 
 
 def _usage(message: str) -> int:
