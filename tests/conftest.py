@@ -62,15 +62,19 @@ def counted(item: pytest.Item) -> Iterator[None]:
         item.user_properties.append(("tried", tried))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if marker := item.get_closest_marker("security"):
+            item.user_properties.append(("kind", marker.args[0]))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     marker = item.get_closest_marker("security")
     if marker is None:
         return (yield)
-    (kind,) = marker.args
-    item.user_properties.append(("kind", kind))
     with contextlib.ExitStack() as around:
         around.enter_context(counted(item))
-        if kind in GUARDED:
+        if marker.args[0] in GUARDED:
             around.enter_context(guarded())
         return (yield)

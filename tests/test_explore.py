@@ -54,6 +54,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.security("hostile input")
 def test_the_page_is_the_same_bytes_each_time_and_loads_nothing(page: Path, tmp_path: Path) -> None:
     assert cli.main(["explore", str(VISIT), "--out", str(tmp_path / "again.html")]) == 0
     text = page.read_text("utf-8")
@@ -86,6 +87,7 @@ def test_the_article_view_marks_statements_and_counts_code_points(tmp_path: Path
     assert "Lorne Shipping" in shown and "pass-a decline" in shown
 
 
+@pytest.mark.security("hostile input")
 @browser
 def test_markup_in_every_text_of_the_data_stays_text(tmp_path: Path) -> None:
     story, (article,) = visit()

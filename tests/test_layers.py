@@ -59,12 +59,14 @@ def test_the_same_text_gives_the_same_article_back() -> None:
     assert data == {**{k: v for k, v in original.items() if k != "title"}, "tier": "layer"}
 
 
+@pytest.mark.security("guards")
 def test_a_layer_holds_no_text_and_no_title() -> None:
     layer = layers.dehydrate(article() | {"title": "Minister denies"})
     assert "title" not in layer and "text" not in layer
     assert list(layers.borrowed(layer, ARTICLE)) == []
 
 
+@pytest.mark.security("guards")
 def test_borrowed_words_are_found_names_apart() -> None:
     layer = layers.dehydrate(article())
     layer["statements"][0]["stances"] = {
@@ -142,6 +144,7 @@ def test_repeated_words_go_to_their_own_places() -> None:
     assert starts == [m.start() for m in re.finditer("“There was", copy)]
 
 
+@pytest.mark.security("any input")
 @given(
     st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=300).filter(text.tokens),
     st.lists(st.tuples(st.integers(0, 299), st.integers(1, 60)), min_size=1, max_size=8),
@@ -295,6 +298,7 @@ def layer(name: str) -> list[Document]:
     return [document for document in found if isinstance(document, Document)]
 
 
+@pytest.mark.security("guards")
 @pytest.mark.parametrize("name,articles", [("ap-2024-11-11", 1), ("polnear", 40)])
 def test_a_published_layer_follows_the_schema_and_holds_no_text(name: str, articles: int) -> None:
     documents = layer(name)
@@ -308,6 +312,7 @@ def test_a_published_layer_follows_the_schema_and_holds_no_text(name: str, artic
             }
 
 
+@pytest.mark.security("guards")
 @real
 def test_no_run_of_five_words_of_the_originals_stands_in_the_published_layers() -> None:
     copies, _ = layers.copies(Path(CORPORA or ""))

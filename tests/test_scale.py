@@ -113,6 +113,7 @@ def test_more_shares_than_shards_merge_too(corpus: Path, tmp_path: Path) -> None
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+@pytest.mark.security("faults")
 def test_only_the_share_of_a_killed_task_is_run_again(
     shares: list[Path], undivided: Path, corpus: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def test_an_error_in_a_share_is_an_error_of_the_whole(corpus: Path, tmp_path: Pa
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+@pytest.mark.security("guards")
 def test_a_share_that_is_missing_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_share_that_is_missing_is_named(
     assert "[5 share-missing]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_share_that_is_there_twice_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_share_that_is_there_twice_is_named(
     assert "[5 share-double]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_share_of_another_build_is_named(
     shares: list[Path], corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +180,7 @@ def test_a_share_of_another_build_is_named(
     assert "[5 share-foreign]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_folder_that_is_no_share_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +207,7 @@ def run(script: Path, *arguments: object, **environment: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.security("faults")
 def test_a_pool_whose_worker_is_killed_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "building.py"
     script.write_text(DEADLY + BUILD)
@@ -253,6 +259,7 @@ def cluster(folder: Path, workers: int, **environment: object) -> Iterator[tuple
             process.wait(PATIENCE)
 
 
+@pytest.mark.security("faults")
 def test_a_dask_cluster_gives_the_same_bytes_and_so_it_does_when_a_worker_is_killed(
     corpus: Path, undivided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
