@@ -27,6 +27,14 @@ VISIT = Path(__file__).parent / "cases/valid/visit"
 ACCENTS = "\u0301\u0323\u0f73\u0344\u0315"
 
 
+def test_the_guard_ends_what_hangs_and_what_takes_all_memory() -> None:
+    with pytest.raises(TimeoutError), guarded(0.1):
+        while True:
+            pass
+    with pytest.raises(MemoryError), guarded(memory=1 << 30):
+        bytes(2 << 30)
+
+
 def test_links_that_lead_everywhere_are_followed_once(tmp_path: Path) -> None:
     for i in range(9):
         (tmp_path / f"d{i}").mkdir()
