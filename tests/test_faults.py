@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from onrecord import build, cli, formats, tables
 from onrecord.formats.files import Unit
+from test_build import stories
 from test_scale import cluster
 
 pytestmark = pytest.mark.security("faults")
@@ -190,18 +191,16 @@ def test_a_fault_while_the_former_output_is_replaced_shows_and_a_rerun_converges
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three thousand visits in a bulk file: a build of seconds."""
-    folder = tmp_path_factory.mktemp("many")
-    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(folder / "one")]) == cli.CLEAN
-    line = (folder / "one/articles.jsonl").read_text("utf-8")
-    with open(folder / "many.jsonl", "w", encoding="utf-8") as stream:
-        stream.writelines(line.replace('"visit"', f'"visit-{number}"') for number in range(3000))
-    return folder / "many.jsonl"
+    """A thousand visits, a folder each: a build of seconds and of a dozen shards."""
+    folder = stories(tmp_path_factory.mktemp("many") / "in", 1000)
+    shards = build.plan(formats.find([folder])[0])
+    assert len(shards) > 10 and sum(unit.size for shard in shards for unit in shard) > build.POOL_BYTES
+    return folder
 
 
-def started(source: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subprocess.Popen[str]:
     """A build in a process group of its own, as a terminal starts it."""
-    command = [sys.executable, "-m", "onrecord.cli", "build", str(source), "--out", str(out), *options]
+    command = [sys.executable, "-m", "onrecord.cli", "build", *map(str, inputs), "--out", str(out), *options]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0)
 
 
@@ -218,7 +217,7 @@ def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(
     former: Path, many: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(former, tmp_path / "out")
-    running = started(many, out, "--workers", "2")
+    running = started(out, many, options=("--workers", "2"))
     assert "interrupted" in interrupted(running, out)
     assert running.returncode == cli.INTERRUPTED
     assert tables.verify(out) == [] and contents(out) == contents(former)
@@ -247,37 +246,40 @@ def test_ctrl_c_in_a_dask_build_leaves_nothing_on_the_cluster_and_the_former_out
 ) -> None:
     pytest.importorskip("distributed")
     out = shutil.copytree(former, tmp_path / "out")
-    with cluster(tmp_path / "cluster", 2) as (address, _):
+    with cluster(tmp_path / "cluster", 2, SLOW=1) as (address, _):
         over = ("--engine", "dask", "--scheduler", address)
-        running = started(many, out, *over)
+        running = started(out, many, options=over)
         assert "interrupted" in interrupted(running, out)
         assert running.returncode == cli.INTERRUPTED
         assert jobs_of(address) == []
         assert tables.verify(out) == [] and contents(out) == contents(former)
-        again = started(many, out, *over)
-        assert again.wait(120) == cli.CLEAN
-    assert started(many, tmp_path / "alone").wait(120) == cli.CLEAN
+        again = started(out, many, options=over)
+        assert again.communicate(timeout=120) and again.returncode == cli.CLEAN
+    assert build.build([many], tmp_path / "alone").manifest is not None
     assert contents(out) == contents(tmp_path / "alone")
 
 
-def test_a_part_of_a_dask_run_that_is_over_makes_no_folder(many: Path, tmp_path: Path) -> None:
-    (unit, *_), _ = formats.find([many])
+def test_a_part_of_a_run_that_is_over_makes_no_folder(tmp_path: Path) -> None:
+    units, _ = formats.find([VISIT])
     with pytest.raises(FileNotFoundError):
-        build.work(0, [unit], tmp_path / "gone", build.Settings())
+        build.work(0, units, tmp_path / "gone", build.Settings())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_builds_at_once_into_one_folder_leave_one_of_them_whole(many: Path, tmp_path: Path) -> None:
-    inputs = [tmp_path / f"{number}.jsonl" for number in range(3)]
-    for number, file in enumerate(inputs):
-        lines = many.read_text("utf-8").splitlines(keepends=True)
-        file.write_text("".join(lines[: 1000 + 2 * number]), "utf-8")
-        assert started(file, tmp_path / f"alone-{number}").wait(120) == cli.CLEAN
-    running = [started(file, tmp_path / "out") for file in inputs]
+    inputs: list[list[Path]] = [[many], [many], [many]]
+    for number in (1, 2):
+        shutil.copytree(VISIT, tmp_path / f"more-{number}/visit")
+        text = tmp_path / f"more-{number}/visit/gazette.txt"
+        text.write_text(text.read_text("utf-8") + f"One more line, number {number}.\n", "utf-8")
+        inputs[number].append(tmp_path / f"more-{number}")
+    running = [started(tmp_path / "out", *one) for one in inputs]
     told = [one.communicate(timeout=120)[1] for one in running]
     codes = [one.returncode for one in running]
     assert set(codes) == {cli.CLEAN, cli.ERRORS}
     assert all("[5 output-busy]" in said for said, code in zip(told, codes, strict=True) if code == cli.ERRORS)
-    won = [tmp_path / f"alone-{number}" for number, code in enumerate(codes) if code == cli.CLEAN]
     assert tables.verify(tmp_path / "out") == []
-    assert contents(tmp_path / "out") in [contents(folder) for folder in won]
+    won = [number for number, code in enumerate(codes) if code == cli.CLEAN]
+    for number in won:
+        assert build.build(inputs[number], tmp_path / f"alone-{number}").manifest is not None
+    assert contents(tmp_path / "out") in [contents(tmp_path / f"alone-{number}") for number in won]

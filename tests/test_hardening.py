@@ -29,8 +29,7 @@ ACCENTS = "\u0301\u0323\u0f73\u0344\u0315"
 
 def test_the_guard_ends_what_hangs_and_what_takes_all_memory() -> None:
     with pytest.raises(TimeoutError), guarded(0.1):
-        while True:
-            pass
+        re.search("(a|aa)+$", "a" * 1000 + "!")
     with pytest.raises(MemoryError), guarded(memory=1 << 30):
         bytes(2 << 30)
 

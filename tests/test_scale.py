@@ -21,22 +21,24 @@ ROOT = Path(__file__).parents[1]
 VISIT = ROOT / "tests/cases/valid/visit"
 PATIENCE = 60  # seconds for what takes one, on a busy machine
 
-# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself.
+# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself; where SLOW
+# names seconds, every shard takes so many more.
 DEADLY = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from onrecord import build
 
 done = build.undisturbed = getattr(build, "undisturbed", build.work)  # Dask loads this twice
 
 def work(number, shard, staging, settings):
-    marker = Path(os.environ["MARKER"])
+    time.sleep(float(os.environ.get("SLOW", 0)))
+    marker = Path(os.environ.get("MARKER", os.devnull))
     if shard[0].story == "visit-2" and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return done(number, shard, staging, settings)
 
-if "MARKER" in os.environ:
+if {"MARKER", "SLOW"} & os.environ.keys():
     build.work = work
 build.SHARD_DOCUMENTS, build.POOL_BYTES = 1, 0
 """
