@@ -77,6 +77,39 @@ def test_borrowed_words_are_found_names_apart() -> None:
     assert found == [("$.statements[0].stances.t1.why", "that she had met the")]
 
 
+@pytest.mark.security("guards")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"statements": [{"id": "s1", "quote": "[[The bridge was closed in March]] after"}]},
+        {"statements": [{"id": "s1", "content": [[0, 8]]}]},
+        {"excluded": [{"content": [[0, 8]], "reason": "a headline"}]},
+        {"zones": [[0, 8, "headline"]]},
+        {"passes": {"second": [{"id": "s1", "quote": "[[The bridge]]"}]}},
+    ],
+)
+def test_an_article_with_words_or_offsets_is_no_layers(change: dict[str, Any]) -> None:
+    def told(data: dict[str, Any]) -> list[str]:
+        return [found.rule for found in layers.unfit(Document("article", "post.json", data, ""))]
+
+    sound = layers.dehydrate(article() | {"zones": [[0, 8, "headline"]]})
+    assert told(sound) == []
+    assert told(sound | change) == told(article()) == ["not-a-layer"]
+    del sound["zones"][0]["zone"]
+    assert told(sound) == ["not-a-layer"]
+
+
+@pytest.mark.security("hostile input")
+def test_an_anchor_that_claims_more_tokens_than_the_text_has_is_placed_nowhere_beyond_it() -> None:
+    layer = layers.dehydrate(article())
+    for statement in layer["statements"]:
+        for anchor in statement["content"]:
+            anchor["tokens"] += 5  # digests of what ends with the text are the same
+    copy = "A correction was made. " + ARTICLE
+    data, _ = layers.hydrate(layer, copy)
+    assert all(0 <= a <= b <= len(copy) for s in data["statements"] for a, b in s["content"])
+
+
 COPIES = {
     "straight quotes": lambda t: t.translate(str.maketrans("“”’", '""\'')),
     "no-break and double spaces": lambda t: t.replace(" the ", "\u00a0the  "),
