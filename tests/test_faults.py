@@ -246,13 +246,15 @@ def test_ctrl_c_in_a_dask_build_leaves_nothing_on_the_cluster_and_the_former_out
 ) -> None:
     pytest.importorskip("distributed")
     out = shutil.copytree(former, tmp_path / "out")
-    with cluster(tmp_path / "cluster", 2, SLOW=1) as (address, _):
+    (slow := tmp_path / "slow").touch()
+    with cluster(tmp_path / "cluster", 2, SLOW=slow) as (address, _):
         over = ("--engine", "dask", "--scheduler", address)
         running = started(out, many, options=over)
         assert "interrupted" in interrupted(running, out)
         assert running.returncode == cli.INTERRUPTED
         assert jobs_of(address) == []
         assert tables.verify(out) == [] and contents(out) == contents(former)
+        slow.unlink()
         again = started(out, many, options=over)
         assert again.communicate(timeout=120) and again.returncode == cli.CLEAN
     assert build.build([many], tmp_path / "alone").manifest is not None

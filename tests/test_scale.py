@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 VISIT = ROOT / "tests/cases/valid/visit"
 PATIENCE = 60  # seconds for what takes one, on a busy machine
 
-# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself; where SLOW
-# names seconds, every shard takes so many more.
+# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself; while a file
+# stands that SLOW names, a shard takes seconds.
 DEADLY = """
 import os, signal, sys, time
 from pathlib import Path
@@ -31,7 +31,8 @@ from onrecord import build
 done = build.undisturbed = getattr(build, "undisturbed", build.work)  # Dask loads this twice
 
 def work(number, shard, staging, settings):
-    time.sleep(float(os.environ.get("SLOW", 0)))
+    if os.path.exists(os.environ.get("SLOW", "")):
+        time.sleep(4)
     marker = Path(os.environ.get("MARKER", os.devnull))
     if shard[0].story == "visit-2" and not marker.exists():
         marker.touch()
