@@ -772,6 +772,7 @@ def articles(draw: st.DrawFn) -> Article:
     )  # fmt: skip
 
 
+@pytest.mark.security("any input")
 @given(articles())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_article_comes_back_where_nothing_is_said_to_be_lost(tmp_path, one):
@@ -798,6 +799,7 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.mark.security("any input")
 @given(
     st.lists(LINES | st.text(max_size=20), max_size=30),
     st.sampled_from(["", "\ufeff"]),
@@ -952,12 +954,14 @@ def test_wide_spans_cost_no_more_than_their_lines(tmp_path):
     assert taken < 20
 
 
+@pytest.mark.security("hostile input")
 def test_a_ruined_file_is_reported_within_bounds_and_counted_in_full(tmp_path):
     document = article(put(tmp_path, *("rubbish" for _ in range(5_000))))
     assert document.left_out == {"not-an-annotation": 5_000}
     assert len(document.findings) == brat.MOST_FINDINGS + 1
 
 
+@pytest.mark.security("hostile input")
 def test_a_span_of_very_many_fragments_is_unusable(tmp_path):
     text = "a " * 3000
     many = ";".join(f"{i} {i + 1}" for i in range(0, 4000, 2))

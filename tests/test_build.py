@@ -56,6 +56,7 @@ def differing(old: Any, new: Any, at: str = "") -> set[str]:
     return set() if old == new else {at}
 
 
+@pytest.mark.security("any input")
 @pytest.mark.parametrize("many", [False, True], ids=["one shard", "many shards"])
 def test_same_bytes_wherever_whenever_and_by_how_many(
     tmp_path: Path, many: bool, monkeypatch: pytest.MonkeyPatch
@@ -84,6 +85,7 @@ def test_same_bytes_wherever_whenever_and_by_how_many(
     assert ("data/stance/test-00000-of-" in str(list(parquet[0]))) == many
 
 
+@pytest.mark.security("faults")
 def test_verify_is_clean_after_a_build_and_sees_each_kind_of_damage(tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(VISIT, out)
@@ -156,6 +158,7 @@ def test_one_word_of_text_changes_what_holds_the_word(tmp_path: Path) -> None:
     assert "/inputs/gazette.txt" in changed and "/inputs/gazette.json" not in changed
 
 
+@pytest.mark.security("faults")
 def test_an_error_leaves_the_former_output_as_it_was(tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(VISIT, out)
@@ -179,6 +182,7 @@ def test_keep_going_writes_the_good_rows_and_the_rejects(tmp_path: Path) -> None
     assert not (tmp_path / "out/rejects.jsonl").exists()
 
 
+@pytest.mark.security("faults")
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     report = build.build([VISIT], tmp_path)
@@ -186,6 +190,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.security("any input")
 def test_adding_a_story_moves_no_other(tmp_path: Path) -> None:
     def places(out: Path) -> dict[str, str]:
         return {s: f.stem for f in out.glob("data/articles/*") for s in pq.read_table(f)["story"].to_pylist()}

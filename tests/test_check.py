@@ -70,10 +70,12 @@ def outcome(case: Path, folder: Path) -> tuple[list[str], int]:
     return [line for line in lines if FINDING.fullmatch(line)], code
 
 
+@pytest.mark.security("guards")
 def test_every_rule_has_a_folder_and_every_folder_a_rule() -> None:
     assert [case.name for case in INVALID] == sorted(rule.id for rule in cli.RULES)
 
 
+@pytest.mark.security("guards")
 @pytest.mark.parametrize("case", SHOWN_HERE, ids=lambda case: case.name)
 def test_a_bad_input_gets_its_findings(case: Path, here: Path) -> None:
     found, code = outcome(case, here)
@@ -84,6 +86,7 @@ def test_a_bad_input_gets_its_findings(case: Path, here: Path) -> None:
     assert code == (cli.WARNINGS if all(found[1] == "warning" for found in shown) else cli.ERRORS)
 
 
+@pytest.mark.security("guards")
 @pytest.mark.parametrize("case", [case for case in INVALID if case not in SHOWN_HERE], ids=lambda case: case.name)
 def test_what_no_input_can_show_a_test_shows(case: Path) -> None:
     file, _, name = str(settings(case)["shown_by"]).partition("::")
@@ -98,6 +101,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.security("guards")
 @pytest.mark.parametrize(
     "case", [case for case in SHOWN_HERE if "run" not in settings(case)], ids=lambda case: case.name
 )
@@ -118,6 +122,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 # -- what no folder can show -----------------------------------------------------------------------------------
 
 
+@pytest.mark.security("faults")
 def test_one_build_at_a_time_writes_to_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "out").mkdir()
     with filelock.FileLock(here / "out" / build.LOCK):
@@ -125,6 +130,7 @@ def test_one_build_at_a_time_writes_to_a_folder(here: Path, capsys: pytest.Captu
     assert "out: another build is writing here; one build at a time" in capsys.readouterr().err
 
 
+@pytest.mark.security("faults")
 def test_a_worker_that_is_killed_again_and_again_is_a_finding(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +227,7 @@ def test_an_unusable_document_of_an_import_is_an_error() -> None:
 # -- admission -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("guards")
 def test_articles_of_a_broken_story_are_refused_not_judged_by_it() -> None:
     story = Document("story", "story.json", {"id": "a", "targets": 7}, "")
     article = Document(
@@ -237,6 +244,7 @@ def test_statements_keep_the_order_in_which_findings_count_them() -> None:
     assert [statement.id for statement in admitted.articles[0].statements] == ["s1", "s2"]
 
 
+@pytest.mark.security("hostile input")
 def test_a_finding_is_one_line_whatever_it_is_about() -> None:
     found = check.DUPLICATE_STORY.finding("a\nb\udce9.json", "$.id", "is\x1b[31m red")
     assert str(found).startswith("a\\nb\\udce9.json: $.id: is\\x1b[31m red; story ids")

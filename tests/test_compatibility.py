@@ -51,12 +51,14 @@ def version(python: Path, package: str) -> str:
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.security("supply chain")
 def test_the_wheel_with_the_oldest_dependencies_gives_the_same_fingerprints(wheel: Path, tmp_path: Path) -> None:
     commands = environment(tmp_path / "venv", sys.executable, wheel, "lowest-direct")
     assert int(version(commands / "python", "pyarrow").split(".")[0]) < int(pa.__version__.split(".")[0])
     compare(commands, tmp_path)
 
 
+@pytest.mark.security("supply chain")
 @pytest.mark.parametrize("python", ["3.12", "3.13"])
 def test_the_wheel_on_other_pythons_gives_the_same_fingerprints(wheel: Path, tmp_path: Path, python: str) -> None:
     if (found := interpreter(python)) is None:

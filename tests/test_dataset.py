@@ -142,12 +142,14 @@ def open_texts() -> list[tuple[str, str]]:
     return [(file.relative_to(DATASET).as_posix(), file.read_text("utf-8")) for file in files if file.is_file()]
 
 
+@pytest.mark.security("guards")
 def test_the_open_corpus_holds_no_address_and_no_number_of_a_person() -> None:
     for name, text in open_texts():
         for what, pattern in PRIVATE.items():
             assert not (found := pattern.search(text)), f"{name}: {what}: {found and found[0]}"
 
 
+@pytest.mark.security("guards")
 def test_the_open_corpus_names_no_head_of_state_and_no_large_body() -> None:
     listed = (Path(__file__).parent / "real_names.txt").read_text("utf-8").splitlines()
     names = [name for name in listed if name and not name.startswith("#")]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from onrecord import build, cli, formats, tables
 from onrecord.formats.files import Unit
+from test_build import stories
+from test_scale import cluster
+
+pytestmark = pytest.mark.security("faults")
 
 Recorder = Callable[[str, object], None]  # what scripts/bench/security.py makes its table of
 VISIT = Path(__file__).parent / "cases/valid/visit"
@@ -163,19 +166,60 @@ def test_an_input_that_changes_while_it_is_read_is_a_finding(
     assert contents(out) == contents(former)
 
 
-def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(former: Path, tmp_path: Path) -> None:
-    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(tmp_path / "one")]) == cli.CLEAN
-    line = (tmp_path / "one/articles.jsonl").read_text("utf-8")
-    with open(tmp_path / "many.jsonl", "w", encoding="utf-8") as many:
-        many.writelines(line.replace('"visit"', f'"visit-{number}"') for number in range(3000))
-    out = shutil.copytree(former, tmp_path / "out")
-    command = [sys.executable, "-m", "onrecord.cli", "build", str(tmp_path / "many.jsonl"), "--out", str(out)]
-    running = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, process_group=0)
+def test_a_fault_while_the_former_output_is_replaced_shows_and_a_rerun_converges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    build.build([VISIT], whole)
+    done: list[object] = []
+
+    def replace(source: str | Path, target: str | Path) -> None:
+        done.append(target)
+        if len(done) > 2:
+            raise OSError(28, "No space left on device")
+        Path(source).rename(target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build.os, "replace", replace)
+        with pytest.raises(OSError, match="No space"):
+            build.build([VISIT], out)
+    assert [finding.rule for finding in tables.verify(out)] == ["unfinished-build"]
+    build.build([VISIT], out)
+    assert tables.verify(out) == []
+    assert (out / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A thousand visits, a folder each: a build of seconds and of a dozen shards."""
+    folder = stories(tmp_path_factory.mktemp("many") / "in", 1000)
+    shards = build.plan(formats.find([folder])[0])
+    assert len(shards) > 10 and sum(unit.size for shard in shards for unit in shard) > build.POOL_BYTES
+    return folder
+
+
+def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """A build in a process group of its own, as a terminal starts it."""
+    command = [sys.executable, "-m", "onrecord.cli", "build", *map(str, inputs), "--out", str(out), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0)
+
+
+def interrupted(running: subprocess.Popen[str], out: Path) -> str:
+    """What a build says to Ctrl-C once its first part is written."""
     while running.poll() is None and not list(out.glob(f"{build.STAGING}/**/*.parquet")):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    assert running.returncode == cli.INTERRUPTED and "interrupted" in told
+    return told
+
+
+def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(
+    former: Path, many: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(former, tmp_path / "out")
+    running = started(out, many, options=("--workers", "2"))
+    assert "interrupted" in interrupted(running, out)
+    assert running.returncode == cli.INTERRUPTED
     assert tables.verify(out) == [] and contents(out) == contents(former)
     for _ in range(100):  # what ended is reaped within moments
         try:
@@ -186,28 +230,58 @@ def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(form
     pytest.fail("a worker lives on")
 
 
-def test_build_check_score_and_hydrate_need_no_network(
-    former: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def jobs_of(address: str) -> list[str]:
+    """All jobs that the workers of a Dask scheduler know of."""
+    import distributed
+
+    def known(dask_worker: Any) -> list[str]:
+        return list(dask_worker.state.tasks)
+
+    with distributed.Client(address, set_as_default=False) as client:
+        return [job for jobs in client.run(known).values() for job in jobs]
+
+
+def test_ctrl_c_in_a_dask_build_leaves_nothing_on_the_cluster_and_the_former_output(
+    former: Path, many: Path, tmp_path: Path
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a socket was opened")
-
-    for name in ("connect", "connect_ex", "bind", "sendto"):
-        monkeypatch.setattr(socket.socket, name, refuse, raising=False)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    out = str(tmp_path / "out")
-    assert cli.main(["build", str(VISIT), "--out", out]) == cli.CLEAN
-    assert cli.main(["check", str(VISIT)]) == cli.CLEAN
-    split = next(iter(tables.read_manifest(Path(out))["configs"]["stance"]["splits"]))
-    rows = [f'{{"id": "{row["id"]}", "label": "deny"}}\n' for row in rows_of(Path(out), split)]
-    (tmp_path / "predictions.jsonl").write_text("".join(rows), "utf-8")
-    score = ["score", str(tmp_path / "predictions.jsonl"), "--gold", out, "--split", split]
-    assert cli.main(score) == cli.CLEAN
-    assert cli.main(["dehydrate", str(VISIT), "--out", str(tmp_path / "layer")]) == cli.CLEAN
-    hydrate = ["hydrate", str(tmp_path / "layer"), "--from", str(VISIT), "--out", str(tmp_path / "copy")]
-    assert cli.main(hydrate) == cli.CLEAN
+    pytest.importorskip("distributed")
+    out = shutil.copytree(former, tmp_path / "out")
+    (slow := tmp_path / "slow").touch()
+    with cluster(tmp_path / "cluster", 2, SLOW=slow) as (address, _):
+        over = ("--engine", "dask", "--scheduler", address)
+        running = started(out, many, options=over)
+        assert "interrupted" in interrupted(running, out)
+        assert running.returncode == cli.INTERRUPTED
+        assert jobs_of(address) == []
+        assert tables.verify(out) == [] and contents(out) == contents(former)
+        slow.unlink()
+        again = started(out, many, options=over)
+        assert again.communicate(timeout=120) and again.returncode == cli.CLEAN
+    assert build.build([many], tmp_path / "alone").manifest is not None
+    assert contents(out) == contents(tmp_path / "alone")
 
 
-def rows_of(folder: Path, split: str) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = pq.read_table(folder / f"data/stance/{split}.parquet", columns=["id"]).to_pylist()
-    return found
+def test_a_part_of_a_run_that_is_over_makes_no_folder(tmp_path: Path) -> None:
+    units, _ = formats.find([VISIT])
+    with pytest.raises(FileNotFoundError):
+        build.work(0, units, tmp_path / "gone", build.Settings())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_builds_at_once_into_one_folder_leave_one_of_them_whole(many: Path, tmp_path: Path) -> None:
+    inputs: list[list[Path]] = [[many], [many], [many]]
+    for number in (1, 2):
+        shutil.copytree(VISIT, tmp_path / f"more-{number}/visit")
+        text = tmp_path / f"more-{number}/visit/gazette.txt"
+        text.write_text(text.read_text("utf-8") + f"One more line, number {number}.\n", "utf-8")
+        inputs[number].append(tmp_path / f"more-{number}")
+    running = [started(tmp_path / "out", *one) for one in inputs]
+    told = [one.communicate(timeout=120)[1] for one in running]
+    codes = [one.returncode for one in running]
+    assert set(codes) == {cli.CLEAN, cli.ERRORS}
+    assert all("[5 output-busy]" in said for said, code in zip(told, codes, strict=True) if code == cli.ERRORS)
+    assert tables.verify(tmp_path / "out") == []
+    won = [number for number, code in enumerate(codes) if code == cli.CLEAN]
+    for number in won:
+        assert build.build(inputs[number], tmp_path / f"alone-{number}").manifest is not None
+    assert contents(tmp_path / "out") in [contents(tmp_path / f"alone-{number}") for number in won]

@@ -445,6 +445,7 @@ def links(draw: st.DrawFn, one: Statement, others: list[str]) -> Statement:
     )  # fmt: skip
 
 
+@pytest.mark.security("any input")
 @settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
@@ -598,6 +599,7 @@ def test_a_second_source_type_of_a_holder_is_left_out(tmp_path: Path) -> None:
     assert article.data["holders"]["two-dockers"]["source_type"] == "citizen"
 
 
+@pytest.mark.security("hostile input")
 @pytest.mark.parametrize("carried", [7, [], {"holders": {"a": 7}}, {"judged": "t"}, {"x": 1.5}, {"holders": []}])
 def test_a_ruined_onrecord_key_does_no_harm(tmp_path: Path, carried: Any) -> None:
     export = task(CRACK[0])
@@ -614,6 +616,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.security("any input")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_no_value_anywhere_makes_a_traceback(tmp_path: Path, data: st.DataObject) -> None:

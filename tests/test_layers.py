@@ -59,12 +59,14 @@ def test_the_same_text_gives_the_same_article_back() -> None:
     assert data == {**{k: v for k, v in original.items() if k != "title"}, "tier": "layer"}
 
 
+@pytest.mark.security("guards")
 def test_a_layer_holds_no_text_and_no_title() -> None:
     layer = layers.dehydrate(article() | {"title": "Minister denies"})
     assert "title" not in layer and "text" not in layer
     assert list(layers.borrowed(layer, ARTICLE)) == []
 
 
+@pytest.mark.security("guards")
 def test_borrowed_words_are_found_names_apart() -> None:
     layer = layers.dehydrate(article())
     layer["statements"][0]["stances"] = {
@@ -73,6 +75,39 @@ def test_borrowed_words_are_found_names_apart() -> None:
     layer["holders"] = {"akande": {"name": "Transport minister Ruth Akande"}, "post": {"name": "The Marnstad Post"}}
     found = list(layers.borrowed(layer, ARTICLE))
     assert found == [("$.statements[0].stances.t1.why", "that she had met the")]
+
+
+@pytest.mark.security("guards")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"statements": [{"id": "s1", "quote": "[[The bridge was closed in March]] after"}]},
+        {"statements": [{"id": "s1", "content": [[0, 8]]}]},
+        {"excluded": [{"content": [[0, 8]], "reason": "a headline"}]},
+        {"zones": [[0, 8, "headline"]]},
+        {"passes": {"second": [{"id": "s1", "quote": "[[The bridge]]"}]}},
+    ],
+)
+def test_an_article_with_words_or_offsets_is_no_layers(change: dict[str, Any]) -> None:
+    def told(data: dict[str, Any]) -> list[str]:
+        return [found.rule for found in layers.unfit(Document("article", "post.json", data, ""))]
+
+    sound = layers.dehydrate(article() | {"zones": [[0, 8, "headline"]]})
+    assert told(sound) == []
+    assert told(sound | change) == told(article()) == ["not-a-layer"]
+    del sound["zones"][0]["zone"]
+    assert told(sound) == ["not-a-layer"]
+
+
+@pytest.mark.security("hostile input")
+def test_an_anchor_that_claims_more_tokens_than_the_text_has_is_placed_nowhere_beyond_it() -> None:
+    layer = layers.dehydrate(article())
+    for statement in layer["statements"]:
+        for anchor in statement["content"]:
+            anchor["tokens"] += 5  # digests of what ends with the text are the same
+    copy = "A correction was made. " + ARTICLE
+    data, _ = layers.hydrate(layer, copy)
+    assert all(0 <= a <= b <= len(copy) for s in data["statements"] for a, b in s["content"])
 
 
 COPIES = {
@@ -142,6 +177,7 @@ def test_repeated_words_go_to_their_own_places() -> None:
     assert starts == [m.start() for m in re.finditer("“There was", copy)]
 
 
+@pytest.mark.security("any input")
 @given(
     st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=300).filter(text.tokens),
     st.lists(st.tuples(st.integers(0, 299), st.integers(1, 60)), min_size=1, max_size=8),
@@ -295,6 +331,7 @@ def layer(name: str) -> list[Document]:
     return [document for document in found if isinstance(document, Document)]
 
 
+@pytest.mark.security("guards")
 @pytest.mark.parametrize("name,articles", [("ap-2024-11-11", 1), ("polnear", 40)])
 def test_a_published_layer_follows_the_schema_and_holds_no_text(name: str, articles: int) -> None:
     documents = layer(name)
@@ -308,6 +345,7 @@ def test_a_published_layer_follows_the_schema_and_holds_no_text(name: str, artic
             }
 
 
+@pytest.mark.security("guards")
 @real
 def test_no_run_of_five_words_of_the_originals_stands_in_the_published_layers() -> None:
     copies, _ = layers.copies(Path(CORPORA or ""))

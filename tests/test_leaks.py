@@ -24,7 +24,8 @@ def copies(*shards: list[Said]) -> list[Copy]:
             made = Grams()
             for story, place, text in shard:
                 made.add(Content(f"{story}.wire.s{next(ids)}", f"{story}/wire.json", story, place), text)
-            made.write(Path(folder) / f"{number}.parquet")
+            if made:
+                made.write(Path(folder) / f"{number}.parquet")
         return leaks.copies(sorted(Path(folder).glob("*")))
 
 

@@ -231,12 +231,14 @@ def test_a_folder_among_the_articles_is_a_finding(tmp_path: Path, capsys: pytest
     assert told(folder, capsys) == ["unreadable"]
 
 
+@pytest.mark.security("hostile input")
 def test_a_link_to_a_folder_above_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tram(tmp_path)
     (tmp_path / "again").symlink_to(tmp_path)
     assert told(tmp_path, capsys) == ["unreadable"]
 
 
+@pytest.mark.security("hostile input")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
 def test_a_pipe_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tram(tmp_path)
@@ -275,6 +277,7 @@ def test_one_id_in_two_inputs_is_a_finding(tmp_path: Path, capsys: pytest.Captur
 # -- bounds ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("hostile input")
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,6 +285,7 @@ def test_a_file_that_is_too_large_is_not_read(
     assert told(tram(tmp_path), capsys) == ["too-large"]
 
 
+@pytest.mark.security("hostile input")
 def test_a_line_that_is_too_long_is_not_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -291,6 +295,7 @@ def test_a_line_that_is_too_long_is_not_parsed(
     assert told(lines, capsys) == ["line-too-long"]
 
 
+@pytest.mark.security("hostile input")
 def test_a_text_that_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brat, "LONGEST_TEXT", 20)
     (tmp_path / "a.txt").write_text(TEXT)
@@ -302,6 +307,7 @@ def test_a_text_that_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.
 # -- JSON ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("any input")
 @given(st.text(alphabet='{}[]",:\\u0019daefnrtlsE.-+ \n', max_size=60))
 def test_no_json_makes_a_traceback(text: str) -> None:
     with contextlib.suppress(Unusable):
@@ -323,6 +329,7 @@ def test_prefixes_give_zones_and_are_stripped() -> None:
     )
 
 
+@pytest.mark.security("any input")
 @given(st.text(alphabet="ab@é lede\n", min_size=1))
 def test_a_text_without_zones_comes_back(text: str) -> None:
     article = check.article_of({"id": "a", "story": "a", "text": text, "statements": []})

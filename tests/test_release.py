@@ -147,11 +147,13 @@ def test_a_dry_run_of_a_clean_corpus_lists_what_it_would_upload(
     assert "stories/" not in shown and "lock" not in shown
 
 
+@pytest.mark.security("guards")
 def test_what_is_not_committed_is_not_published(corpus: Path) -> None:
     (corpus / "note.txt").write_text("to do")
     assert refused() == {"publish-dirty"}
 
 
+@pytest.mark.security("guards")
 def test_a_stale_build_is_not_published(corpus: Path) -> None:
     file = corpus / "dataset/stories" / PUMPS / "story.json"
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "title": "Pumps"}), "utf-8")
@@ -159,12 +161,14 @@ def test_a_stale_build_is_not_published(corpus: Path) -> None:
     assert refused() == {"publish-stale"}
 
 
+@pytest.mark.security("guards")
 def test_a_build_that_does_not_verify_is_not_published(corpus: Path) -> None:
     (corpus / "dataset/data/stance/test.parquet").write_bytes(b"x")
     assert "file-changed" in {finding.rule for finding in release.obstacles(cli.CORPUS, cli.CARD)}
     assert cli.main(["publish", "someone/onrecord", "--dry-run"]) == cli.ERRORS
 
 
+@pytest.mark.security("guards")
 def test_a_red_gate_is_not_published(corpus: Path) -> None:
     (corpus / "dataset/gates.json").write_text('{"disputed-targets": {"least": 99}}')
     assert build.build([cli.CORPUS], cli.CORPUS, card_file=cli.CARD).manifest is not None
@@ -172,6 +176,7 @@ def test_a_red_gate_is_not_published(corpus: Path) -> None:
     assert refused() == {"gate-red"}
 
 
+@pytest.mark.security("guards")
 def test_text_of_a_layer_is_not_published(corpus: Path) -> None:
     file = corpus / "dataset/stories" / PUMPS / "daily-clarion.json"
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "tier": "layer"}), "utf-8")

@@ -44,6 +44,7 @@ def pins(lock):
 # -- locks ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.security("supply chain")
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_is_names_markers_and_hashes_only(lock):
     line = re.compile(r"[a-z0-9][a-z0-9._-]*==[^\s/]+( ; [^/:@]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
@@ -51,6 +52,7 @@ def test_a_lock_is_names_markers_and_hashes_only(lock):
     assert strange == []
 
 
+@pytest.mark.security("supply chain")
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_pins_one_version_with_its_hashes(lock):
     for name, entries in pins(lock).items():
@@ -70,6 +72,7 @@ def test_the_second_lock_only_adds_to_the_first():
     assert not set(pins("requirements.lock")) & set(pins("requirements-test.lock"))
 
 
+@pytest.mark.security("supply chain")
 def test_torch_is_in_no_lock():
     locked = {name for lock in LOCKS for name in pins(lock)}
     assert not {name for name in locked if name.startswith(("torch", "nvidia", "triton"))}

@@ -21,22 +21,25 @@ ROOT = Path(__file__).parents[1]
 VISIT = ROOT / "tests/cases/valid/visit"
 PATIENCE = 60  # seconds for what takes one, on a busy machine
 
-# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself.
+# What a worker loads: where MARKER names a file, the first that meets the story `visit-2` kills itself; while a file
+# stands that SLOW names, a shard takes seconds.
 DEADLY = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from onrecord import build
 
 done = build.undisturbed = getattr(build, "undisturbed", build.work)  # Dask loads this twice
 
 def work(number, shard, staging, settings):
-    marker = Path(os.environ["MARKER"])
+    if os.path.exists(os.environ.get("SLOW", "")):
+        time.sleep(4)
+    marker = Path(os.environ.get("MARKER", os.devnull))
     if shard[0].story == "visit-2" and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return done(number, shard, staging, settings)
 
-if "MARKER" in os.environ:
+if {"MARKER", "SLOW"} & os.environ.keys():
     build.work = work
 build.SHARD_DOCUMENTS, build.POOL_BYTES = 1, 0
 """
@@ -113,6 +116,7 @@ def test_more_shares_than_shards_merge_too(corpus: Path, tmp_path: Path) -> None
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+@pytest.mark.security("faults")
 def test_only_the_share_of_a_killed_task_is_run_again(
     shares: list[Path], undivided: Path, corpus: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +149,7 @@ def test_an_error_in_a_share_is_an_error_of_the_whole(corpus: Path, tmp_path: Pa
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+@pytest.mark.security("guards")
 def test_a_share_that_is_missing_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +160,7 @@ def test_a_share_that_is_missing_is_named(
     assert "[5 share-missing]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_share_that_is_there_twice_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +171,7 @@ def test_a_share_that_is_there_twice_is_named(
     assert "[5 share-double]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_share_of_another_build_is_named(
     shares: list[Path], corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +183,7 @@ def test_a_share_of_another_build_is_named(
     assert "[5 share-foreign]" in told
 
 
+@pytest.mark.security("guards")
 def test_a_folder_that_is_no_share_is_named(
     shares: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +210,7 @@ def run(script: Path, *arguments: object, **environment: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.security("faults")
 def test_a_pool_whose_worker_is_killed_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "building.py"
     script.write_text(DEADLY + BUILD)
@@ -253,6 +262,7 @@ def cluster(folder: Path, workers: int, **environment: object) -> Iterator[tuple
             process.wait(PATIENCE)
 
 
+@pytest.mark.security("faults")
 def test_a_dask_cluster_gives_the_same_bytes_and_so_it_does_when_a_worker_is_killed(
     corpus: Path, undivided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ COMBINING = st.text(
 )
 
 
+@pytest.mark.security("any input")
 @given(COMBINING)
 @example("e\u0301\r\nx")
 @example("\u0301\u0301")
@@ -83,6 +84,7 @@ def test_marks_that_do_not_pair_are_refused(quote: str, says: str) -> None:
 WORDS = st.text(alphabet="ab .\n[<{", min_size=1, max_size=40)
 
 
+@pytest.mark.security("any input")
 @given(WORDS, st.data())
 def test_a_quote_that_is_written_reads_as_what_it_stands_for(text: str, data: st.DataObject) -> None:
     cut = st.integers(0, len(text))

@@ -47,6 +47,7 @@ def flattened(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, p
 
 def write(found: Iterable[tuple[str, str, pa.Table]], out: Path, number: int) -> None:
     for config, place, table in found:
+        (out / config / place).mkdir(parents=True, exist_ok=True)
         tables.write_part(table, out / config / place / f"{number:05}.parquet")
 
 

@@ -8,6 +8,7 @@ whose folders `merge` puts together.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -23,7 +24,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from threading import Thread
 from typing import Any
 
@@ -35,8 +36,10 @@ from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
 from onrecord.model import (
+    CONFIGS,
     DEFAULT_CONFIG,
     PRIMARY,
+    SPLITS,
     Article,
     Document,
     Finding,
@@ -54,6 +57,7 @@ LOCK = ".onrecord-lock"
 COMMITTING = "committing"  # stands in the staging folder while the former output is being replaced
 SHARE = "shards.json"  # of a share of a build, beside its parts
 PARTS, GRAMS = "parts", "parts/grams"  # in a staging folder or a share: what shards wrote
+THROUGH = (LOCK, STAGING, "data", "plots")  # what a build writes to, or into, and does not put another in its place
 POOL_BYTES = 4_000_000  # under this, starting a second process takes longer than it saves (3 s, measured)
 ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"  # read once, when Arrow is loaded
 ATTEMPTS = 3  # how often a shard is tried alone after its worker, or its neighbour's, was killed
@@ -145,7 +149,17 @@ class Outcome:
     profiles: dict[str, split.Profile] = field(default_factory=dict)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     reached: gates.Counts = field(default_factory=gates.Counts)
+    compared: bool = False  # whether it wrote something in which near-duplicates are sought
     documents: int = 0
+
+    @property
+    def files(self) -> list[str]:
+        """What it wrote, below its staging folder."""
+        return [*(part.file for part in self.parts), *([_grams_file(self.shard)] if self.compared else [])]
+
+
+def _grams_file(shard: int) -> str:
+    return f"{GRAMS}/{shard:05}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +307,9 @@ def _work(number: int, shard: Sequence[Unit], staging: Path, settings: Settings)
         _digest_inputs(unit, outcome)
         for admitted in check.admit(_counted(formats.read(unit), outcome), complete=settings.thresholds is not None):
             _take(admitted, rows, grams, outcome, settings)
-    grams.write(staging / GRAMS / f"{number:05}.parquet")
+    if grams:
+        grams.write(staging / _grams_file(number))
+        outcome.compared = True
     if not settings.judge_only and (settings.keep_going or not _failed(outcome.findings)):
         _write(rows, outcome, staging)
     outcome.tally += rows.tally  # last: labels are counted as tables are made
@@ -384,10 +400,16 @@ def _reject(document: Document, findings: Iterable[Finding]) -> dict[str, Any]:
 
 def _write(rows: Tables, outcome: Outcome, staging: Path) -> None:
     for config, split_name, table in rows.tables():
-        file = f"{PARTS}/{config}/{split_name}/{outcome.shard:05}.parquet"
+        file = _part_file(config, split_name, outcome.shard)
+        for folder in reversed(Path(file).parents[:-1]):
+            (staging / folder).mkdir(exist_ok=True)  # not staging itself: where it is gone, nobody wants the part
         tables.write_part(table, staging / file)
         mark = tables.fingerprint(table)
         outcome.parts.append(Part(config, split_name, outcome.shard, file, table.num_rows, mark))
+
+
+def _part_file(config: str, split_name: str, shard: int) -> str:
+    return f"{PARTS}/{config}/{split_name}/{shard:05}.parquet"
 
 
 def _failed(findings: Iterable[Finding]) -> bool:
@@ -496,22 +518,43 @@ def _lost(number: int, shard: tuple[Unit, ...]) -> Outcome:
 
 
 def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> Iterator[Outcome]:
-    """The workers of a Dask scheduler, which share our file system; what a killed one had is done by the others."""
+    """The workers of a Dask scheduler, which share our file system; what a killed one had is done by the others.
+
+    They write to a folder of this run's own: what a worker does for a run that is over reaches no other.
+    """
     import distributed
 
-    folder, where = os.getcwd(), staging.absolute()
+    folder, where = os.getcwd(), Path(mkdtemp(dir=staging.absolute()))
     with distributed.Client(scheduler) as client:
         jobs = {
             client.submit(_work_in, folder, number, shard, where, settings, pure=False): number
             for number, shard in shards.items()
         }
-        for job in distributed.as_completed(list(jobs)):
-            number = jobs.pop(job)
-            try:
-                yield job.result()
-            except distributed.KilledWorker:
-                yield _lost(number, shards[number])
-            job.release()
+        try:
+            for job in distributed.as_completed(list(jobs)):
+                number = jobs.pop(job)
+                try:
+                    yield _moved(job.result(), where, staging)
+                except distributed.KilledWorker:
+                    yield _lost(number, shards[number])
+                job.release()
+        except BaseException:  # Ctrl-C
+            client.cancel(list(jobs))
+            client.run(_free_of, [job.key for job in jobs])  # what is under way cannot be stopped
+            raise
+
+
+def _moved(outcome: Outcome, source: Path, target: Path) -> Outcome:
+    for file in outcome.files:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source / file, target / file)
+    return outcome
+
+
+async def _free_of(keys: Sequence[str], dask_worker: Any) -> None:
+    """Wait, on a worker, until it has none of these jobs."""
+    while any(key in dask_worker.state.tasks for key in keys):
+        await asyncio.sleep(0.05)
 
 
 def _no_dask(scheduler: str) -> Finding | None:
@@ -579,7 +622,7 @@ def _together(outcomes: Sequence[Outcome], settings: Settings, staging: Path) ->
     counts = gates.Counts()
     for outcome in outcomes:
         counts += outcome.reached
-    copies = leaks.copies(sorted((staging / GRAMS).glob("*")))
+    copies = leaks.copies([staging / _grams_file(outcome.shard) for outcome in outcomes if outcome.compared])
     findings += leaks.findings(copies, frozen=settings.splits is not None)
     if settings.thresholds is None:
         return Whole(findings, {}, {}, leaks.csv(copies))
@@ -671,6 +714,8 @@ def _staged(out: Path, make: Callable[[Path], Report], *, own_corpus: bool = Fal
 
 
 def _unfit(out: Path, *, own_corpus: bool) -> Finding | None:
+    if links := [path for path in (*map(out.joinpath, THROUGH), *out.glob("data/*")) if path.is_symlink()]:
+        return NOT_OURS.finding(str(links[0]), "", "is a link, by which a build would write elsewhere")
     if out.is_dir() and not own_corpus:
         names = {entry.name for entry in out.iterdir()}
         if names and not names & {MANIFEST, LOCK, STAGING}:
@@ -829,11 +874,9 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Report:
         if findings:
             return Report(_sorted(findings))
         for folder, share in shares:
-            parts = [folder / part.file for outcome in share.outcomes for part in outcome.parts]
-            for file in (*parts, *(folder / GRAMS).glob("*")):
-                staged = out / STAGING / file.relative_to(folder)
-                staged.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, staged)
+            for file in (file for outcome in share.outcomes for file in outcome.files):
+                (out / STAGING / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / file, out / STAGING / file)
         told = [finding for _, share in shares for finding in share.findings]
         outcomes = [outcome for _, share in shares for outcome in share.outcomes]
         return _join(outcomes, shares[0][1].settings, told, shares[0][1].beside, out)
@@ -868,7 +911,7 @@ def _read_shares(folders: Sequence[Path]) -> tuple[list[tuple[Path, Share]], lis
     for folder in folders:
         try:
             shares.append((folder, _read_share(folder)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             what = f"holds no {SHARE}" if isinstance(error, FileNotFoundError) else f"has a broken {SHARE}"
             findings.append(SHARE_UNREADABLE.finding(str(folder), "", what))
     first: dict[int, Path] = {}
@@ -886,6 +929,7 @@ def _read_shares(folders: Sequence[Path]) -> tuple[list[tuple[Path, Share]], lis
 
 
 def _write_share(share: Share, out: Path) -> None:
+    files = [file for outcome in share.outcomes for file in outcome.files]
     data = {
         "share": [share.mine, share.of],
         "build": share.build,
@@ -893,16 +937,31 @@ def _write_share(share: Share, out: Path) -> None:
         "beside": share.beside,
         "findings": [asdict(finding) for finding in share.findings],
         "outcomes": [_outcome_data(outcome) for outcome in share.outcomes],
+        "files": {file: file_digest(str(out / STAGING / file)) for file in files},
     }
     shutil.rmtree(out / PARTS, ignore_errors=True)
     if (out / STAGING / PARTS).exists():
         os.replace(out / STAGING / PARTS, out / PARTS)
-    _replace(out / SHARE, json.dumps(data, indent=1) + "\n")
+    _replace(out / SHARE, json.dumps({"sha256": _seal(data), **data}, indent=1) + "\n")
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    """A digest by which a share that was damaged or edited since is known; it proves no origin."""
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _read_share(folder: Path) -> Share:
     data = json.loads((folder / SHARE).read_text("utf-8"))
+    if data.pop("sha256") != _seal(data):
+        raise ValueError(f"{folder / SHARE} is not as it was written")
     outcomes = [_outcome_of(entry) for entry in data["outcomes"]]
+    for shard, part in ((outcome.shard, part) for outcome in outcomes for part in outcome.parts):
+        ours = part.config in CONFIGS and part.split in SPLITS and part.shard == shard
+        if not ours or part.file != _part_file(part.config, part.split, part.shard):
+            raise ValueError(f"{part.file} is no name of a part")  # nor may it lead out of the folder
+    for file in (file for outcome in outcomes for file in outcome.files):
+        if file_digest(str(folder / file)) != data["files"][file]:
+            raise ValueError(f"{file} is not as it was written")
     findings = [Finding(**entry) for entry in data["findings"]]
     (mine, of), settings = data["share"], Settings(**data["settings"])
     return Share(mine, of, data["build"], settings, data["beside"], findings, outcomes)
@@ -917,6 +976,7 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
     return {
         "shard": outcome.shard,
         "documents": outcome.documents,
+        "compared": outcome.compared,
         "parts": [asdict(part) for part in outcome.parts],
         "tally": _counters(outcome.tally),
         "findings": [asdict(finding) for finding in outcome.findings],
@@ -931,7 +991,7 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
 
 def _outcome_of(data: Mapping[str, Any]) -> Outcome:
     outcome = Outcome(
-        data["shard"],
+        int(data["shard"]),
         parts=[Part(**part) for part in data["parts"]],
         findings=[Finding(**finding) for finding in data["findings"]],
         inputs=data["inputs"],
@@ -939,6 +999,7 @@ def _outcome_of(data: Mapping[str, Any]) -> Outcome:
         profiles={story: split.Profile(domain, labels) for story, (domain, labels) in data["profiles"].items()},
         rejects=data["rejects"],
         documents=data["documents"],
+        compared=data["compared"],
     )
     _fill(outcome.tally, data["tally"])
     _fill(outcome.reached, data["reached"])

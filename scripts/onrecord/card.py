@@ -289,10 +289,10 @@ def leaderboard(manifest: Manifest) -> str:
     parts = []
     for protocol in dict.fromkeys(one["protocol"] for one in fresh):
         mine = sorted((one for one in fresh if one["protocol"] == protocol), key=_macro_f1, reverse=True)
-        rows = [[one["system"], *map(_interval, _shown_figures(one)), one["gold"]["stories"]] for one in mine]
+        rows = [[_cell(one["system"]), *map(_interval, _shown_figures(one)), one["gold"]["stories"]] for one in mine]
         parts.append(f"`{protocol}`:\n\n" + table(["system", "macro-F1", "related macro-F1", "stories"], rows))
     if refused:
-        parts.append(f"Left out, for they were scored on other rows: {', '.join(refused)}.\n")
+        parts.append(f"Left out, for they were scored on other rows: {', '.join(map(_cell, refused))}.\n")
     return "\n".join(parts)
 
 

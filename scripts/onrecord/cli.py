@@ -42,8 +42,8 @@ from onrecord import (
     tables,
 )
 from onrecord.formats import labelstudio, own
-from onrecord.formats.files import Unit
-from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable
+from onrecord.formats.files import Unit, decode, read_bytes
+from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable, on_a_line
 
 CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
 CORPUS = Path("dataset")
@@ -199,8 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
+    except Unusable as error:
+        _show([error.finding])
+        return ERRORS
     except OSError as error:
-        print(f"onrecord: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        print(on_a_line(f"onrecord: {error.filename or ''}: {error.strerror}"), file=sys.stderr)
         return ERRORS
     return code
 
@@ -326,7 +329,7 @@ def _sheet(units: Sequence[Unit], findings: list[Finding], options: argparse.Nam
     """The blind sheet: of each pair that the draw lists what a model may see. It holds text; it is not for a commit."""
     if options.to != "labelstudio":
         return _usage("--pairs goes with --to labelstudio")
-    wanted, found = audit.parse_draw(Path(options.pairs).read_text("utf-8"), options.pairs)
+    wanted, found = audit.parse_draw(_text(options.pairs), options.pairs)
     if found:
         _show(found)
         return ERRORS
@@ -354,18 +357,14 @@ def _votes(options: argparse.Namespace) -> int:
     file, draw_file = CORPUS / audit.FILE, CORPUS / audit.DRAW
     if not draw_file.is_file():
         return _usage(f"there is no {draw_file} here")
-    try:
-        answers, findings = labelstudio.read_sheet(Path(options.sheet).read_text("utf-8"), options.sheet)
-    except Unusable as error:
-        _show([error.finding])
-        return ERRORS
-    drawn, found = audit.parse_draw(draw_file.read_text("utf-8"), str(draw_file))
+    answers, findings = labelstudio.read_sheet(_text(options.sheet), options.sheet)
+    drawn, found = audit.parse_draw(_text(str(draw_file)), str(draw_file))
     findings += found
     strangers = sorted({answer.id for answer in answers} - set(drawn))
     findings += [
         audit.AUDIT_STRANGER.finding(options.sheet, "", f"{pair!r} is not in {draw_file}") for pair in strangers
     ]
-    judged, found = audit.parse(file.read_text("utf-8"), str(file)) if file.exists() else ({}, [])
+    judged, found = audit.parse(_text(str(file)), str(file)) if file.exists() else ({}, [])
     _show([*findings, *found])
     if _code([*findings, *found]) == ERRORS:
         return ERRORS
@@ -407,6 +406,9 @@ class _Staged:
     def clashes(self) -> list[Finding]:
         """Files of the folder that say something else, as the input's own may; where there are any, nothing is put."""
         taken = [name for name in self._files if os.path.lexists(self._out / name) and not self._same(name)]
+        taken += sorted(
+            {folder for name in self._files if (self._out / (folder := os.path.dirname(name))).is_symlink()}
+        )
         if taken:
             self._files = {}
         what = "stands there and says something else; nothing was written"
@@ -464,8 +466,11 @@ def _hydrate(options: argparse.Namespace) -> int:
     documents: list[Document] = []
     for unit in units:
         for found in formats.read(unit):
-            findings += [found] if isinstance(found, Finding) else form.judge(found.kind, found.data, found.file)
-            documents += [] if isinstance(found, Finding) else [found]
+            if isinstance(found, Finding):
+                findings.append(found)
+                continue
+            findings += form.judge(found.kind, found.data, found.file) or layers.unfit(found)
+            documents.append(found)
     if not findings and not Path(options.path).exists():
         return _usage(f"--from {options.path}: there is no such file or folder")
     if findings:
@@ -591,12 +596,14 @@ def _diff(options: argparse.Namespace) -> int:
     """List stories, articles, statements, labels and columns added, removed or changed, by id."""
     old, new = Path(options.old), Path(options.new)
     try:
-        changes, former = release.diff(old, new), tables.read_manifest(old)["onrecord"]
+        changes = release.diff(old, new)
+        former = str(tables.read_manifest(old).get("onrecord"))
+        follows = release.bump(changes, former)
     except ValueError as error:
         return _usage(str(error))
     for change in changes:
         print(json.dumps(dataclasses.asdict(change), ensure_ascii=False) if options.json else change)
-    print(f"{len(changes)} changes; after {former} comes {release.bump(changes, former)}", file=sys.stderr)
+    print(f"{len(changes)} changes; after {former} comes {follows}", file=sys.stderr)
     return CLEAN
 
 
@@ -642,8 +649,13 @@ def _generated(files: dict[Path, str], only_check: bool, rule: Rule) -> int:
     return CLEAN
 
 
+def _text(file: str) -> str:
+    """A file of somebody's as text. Raises Unusable, which `main` tells."""
+    return decode(read_bytes(file), file, imported=True)
+
+
 def _usage(message: str) -> int:
-    print(f"onrecord: {message}", file=sys.stderr)
+    print(on_a_line(f"onrecord: {message}"), file=sys.stderr)
     return USAGE
 
 

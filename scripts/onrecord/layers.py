@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from onrecord import text as strings
-from onrecord.formats.files import decode, read_bytes
-from onrecord.model import Document, Finding, Rule, Span, Unusable, rules_of
+from onrecord.formats.files import decode, named, read_bytes
+from onrecord.model import Document, Finding, Rule, Span, Unusable, on_a_line, rules_of
 
 Data = Mapping[str, Any]
 
@@ -40,6 +40,7 @@ SURE = 6  # tokens: a fragment this long that is found once is the one
 SLIP = 2  # tokens by which a word more or less may have moved a fragment against its neighbour
 END = 1 << 60
 WINDOW = 200  # tokens around where a changed fragment should be
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # begins one: OWASP, CSV Injection
 TEXT_ENDINGS = (".txt", ".text", ".md", ".html", ".htm")
 
 LAYER_HOLDS_TEXT = Rule(
@@ -60,6 +61,12 @@ ARTICLE_NOT_FOUND = Rule(
     "Each article of a layer has a copy in the folder.",
     "add the file; without it the article is left out",
     severity="warning",
+)
+NOT_A_LAYER = Rule(
+    "not-a-layer",
+    2,
+    "A layer's article holds a reference and digests in the place of its text, its quotes and its offsets.",
+    "make the layer with `onrecord dehydrate`",
 )
 EXTRACTOR_MISSING = Rule(
     "extractor-missing",
@@ -278,13 +285,33 @@ def _key(anchor: Data) -> tuple[int, int]:
     return anchor["start"], anchor["end"]
 
 
+def _items(layer: Data) -> Iterator[Data]:
+    """Whatever of an article has a place in its text, zones apart."""
+    yield from layer["statements"]
+    yield from layer.get("excluded", ())
+    for group in layer.get("passes", {}).values():
+        yield from group
+
+
 def _anchors(layer: Data) -> Iterator[Data]:
-    items = [*layer["statements"], *layer.get("excluded", ())]
-    items += [item for group in layer.get("passes", {}).values() for item in group]
-    for item in items:
+    for item in _items(layer):
         for role in strings.ROLES:
             yield from item.get(role, ())
     yield from layer.get("zones", ())
+
+
+def unfit(document: Document) -> Iterator[Finding]:
+    """Why an article of the right form cannot be hydrated: where it holds text, quotes or offsets."""
+    if document.kind == "article":
+        data = document.data
+        if "reference" not in data:
+            yield NOT_A_LAYER.finding(document.file, "$.text", "is the text itself")
+        elif any("quote" in item for item in _items(data)):
+            yield NOT_A_LAYER.finding(document.file, "$.statements", "hold quotes")
+        elif not all(isinstance(one, dict) for one in _anchors(data)):
+            yield NOT_A_LAYER.finding(document.file, "$", "holds offsets without digests")
+        elif not all("zone" in one for one in data.get("zones", ())):
+            yield NOT_A_LAYER.finding(document.file, "$.zones", "do not say which zones they are")
 
 
 def _placed(item: Data, spots: _Exact | _Found) -> tuple[dict[str, Any] | None, str]:
@@ -371,7 +398,7 @@ def _candidates(anchor: Data, tokens: Tokens) -> list[int]:
         starts = [i + EDGE for i in tokens.find(anchor["first"], EDGE)]
         return [i for i in starts if tokens.digest(i, i + EDGE) == anchor["last"]]
     starts = tokens.find(anchor["first"], min(EDGE, count))
-    return [i for i in starts if tokens.digest(i, i + count) == anchor["digest"]]
+    return [i for i in starts if _fits(i, count, tokens) and tokens.digest(i, i + count) == anchor["digest"]]
 
 
 class _Moves:
@@ -618,7 +645,7 @@ def _place_each(
 
 def _add(copy: Copy, data: dict[str, Any], statuses: Mapping[str, str], path: Path, result: Hydration) -> None:
     result.documents.append(data)
-    name = os.path.relpath(copy.file, path if path.is_dir() else path.parent)
+    name = on_a_line(named(os.path.relpath(copy.file, path if path.is_dir() else path.parent)))
     result.rows += [(data["story"], data["id"], statement, status, name) for statement, status in statuses.items()]
 
 
@@ -627,5 +654,5 @@ def hydration_csv(rows: Iterable[tuple[str, ...]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("story", "article", "statement", "status", "file"))
-    writer.writerows([f"'{cell}" if cell[:1] in "=+-@\t" else cell for cell in row] for row in rows)
+    writer.writerows([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows)
     return out.getvalue()

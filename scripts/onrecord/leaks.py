@@ -94,10 +94,11 @@ class Grams:
             self._contents.append((_digest64(content.id), *content))
             self._grams.append(np.unique(runs))
 
+    def __bool__(self) -> bool:
+        return bool(self._contents)
+
     def write(self, file: Path) -> None:
-        """Into a file for `copies`, unless there is nothing to compare."""
-        if not self._contents:
-            return
+        """Into a file for `copies`."""
         offsets = np.cumsum([0, *map(len, self._grams)], dtype=np.int32)
         grams = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(self._grams)))
         columns = [pa.array(cells, part.type) for cells, part in zip(zip(*self._contents, strict=True), _SCHEMA)]

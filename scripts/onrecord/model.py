@@ -40,6 +40,9 @@ SCHEMAS: Mapping[str, Any] = {
 }
 
 
+RESULT_SCHEMA: Mapping[str, Any] = json.loads((_schema_dir() / "result.schema.json").read_text("utf-8"))
+
+
 def schema_text() -> bytes:
     """The schemas as canonical JSON: what the manifest's schema hash is taken over."""
     return json.dumps(SCHEMAS, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
@@ -329,6 +332,12 @@ class Article:
 
 # -- findings --------------------------------------------------------------------------------------------------
 
+
+def on_a_line(text: str) -> str:
+    """A text as a terminal may have it: line ends, controls and what has no glyph escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 Problem = tuple[str, str]  # where in the file, and what is wrong there; a rule's expectation and remedy are fixed
 
 
@@ -349,8 +358,7 @@ class Finding:
     def __str__(self) -> str:
         where = f"{self.where} ({self.statement})" if self.statement else self.where
         address = f"{self.file}: {where}" if where else self.file
-        line = f"{address}: {self.what}; {self.expected}; {self.remedy} [{self.level} {self.rule}]"
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        return on_a_line(f"{address}: {self.what}; {self.expected}; {self.remedy} [{self.level} {self.rule}]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from onrecord import scoring, tables
 from onrecord.model import SPLITS, Finding, config_label
 from onrecord.scoring import FORM, NO_GOLD, SLICES, Report, Unscorable
 
+NESTING = 500  # brackets that one line opens, and that are left open before it
+
 Predictions: TypeAlias = "str | Path | pa.Table"
 
 
@@ -155,6 +157,8 @@ def _plain(table: pa.Table) -> pa.Table:
 def _fast(file: Path) -> pa.Table:
     """JSON lines by Arrow's parser, which does not say what is wrong where; then line by line."""
     words = pa.schema([("id", pa.string()), ("label", pa.string())])
+    if _nests(file):
+        return pa.Table.from_pylist(_lines(file))
     try:
         table = pa_json.read_json(file, parse_options=pa_json.ParseOptions(explicit_schema=words))
     except pa.ArrowInvalid:
@@ -170,6 +174,18 @@ def _fast(file: Path) -> pa.Table:
     return table.drop_columns(["probabilities"])
 
 
+def _nests(file: Path) -> bool:
+    """Whether brackets may nest deeper than any prediction's: Arrow's parser recurses until the process crashes."""
+    depth = 0
+    with open(file, "rb") as stream:
+        for line in stream:
+            opened = line.count(b"[") + line.count(b"{")
+            if depth + opened > NESTING:
+                return True
+            depth += opened - line.count(b"]") - line.count(b"}")
+    return False
+
+
 def _lines(file: Path) -> list[dict[str, Any]]:
     rows, findings = [], []
     with open(file, encoding="utf-8-sig") as stream:
@@ -178,13 +194,16 @@ def _lines(file: Path) -> list[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 findings.append(FORM.finding(str(file), f"line {number}", f"is no JSON: {error}"))
                 continue
             if not isinstance(row, dict):
                 findings.append(FORM.finding(str(file), f"line {number}", "is no object"))
                 continue
             odds = row.pop("probabilities", None) or {}
+            if not isinstance(odds, dict):
+                findings.append(FORM.finding(str(file), f"line {number}", "has probabilities that are no object"))
+                continue
             rows.append({**row, **{scoring.PROBABILITY + label: value for label, value in odds.items()}})
     if findings:
         raise Unscorable(findings)

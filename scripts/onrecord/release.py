@@ -21,7 +21,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from onrecord import build, tables
 from onrecord.gates import GATE_RED
-from onrecord.model import CONFIGS, Finding, Rule, rules_of
+from onrecord.model import CONFIGS, Finding, Rule, on_a_line, rules_of
 
 DIRTY = Rule(
     "publish-dirty", 5, "What is published is committed.", "commit it, or put it away; then publish", scope="corpus"
@@ -55,7 +55,7 @@ class Change:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id} {self.what}" + (f": {self.detail}" if self.detail else "")
+        return on_a_line(f"{self.kind} {self.id} {self.what}" + (f": {self.detail}" if self.detail else ""))
 
 
 Rows = Mapping[str, tuple[object, ...]]
@@ -70,10 +70,14 @@ def diff(old: Path, new: Path) -> list[Change]:
     """What differs between two built folders, sorted. Raises OSError or ValueError where one is none."""
     for folder in (old, new):
         tables.read_manifest(folder)
-    changes = [*_columns(_features(old), _features(new)), *_compare("story", _stories(old), _stories(new), "moved")]
-    for kind in _TABLES:
-        changes += _compare(kind, _rows(old, kind), _rows(new, kind))
-    changes += _compare("label", _source_types(old), _source_types(new))
+    changes = [*_columns(_features(old), _features(new))]
+    try:
+        changes += _compare("story", _stories(old), _stories(new), "moved")
+        for kind in _TABLES:
+            changes += _compare(kind, _rows(old, kind), _rows(new, kind))
+        changes += _compare("label", _source_types(old), _source_types(new))
+    except KeyError as error:
+        raise ValueError(f"{old} or {new} has a table without the column {error}") from error
     return sorted(changes)
 
 
@@ -129,13 +133,25 @@ def _read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
 
 def _features(folder: Path) -> dict[str, object]:
     """Each column and its type by the head of the folder's card, labels included."""
-    head = yaml.safe_load((folder / "README.md").read_text("utf-8").split("---\n")[1])
-    infos = {info["config_name"]: info["features"] for info in head["dataset_info"]}
-    return {
-        f"{config}/{feature['name']}": {k: v for k, v in feature.items() if k != "name"}
-        for config in CONFIGS
-        for feature in infos.get(config, ())
-    }
+    try:
+        head = yaml.load((folder / "README.md").read_text("utf-8").split("---\n")[1], _Plain)
+        infos = {info["config_name"]: info["features"] for info in head["dataset_info"]}
+        return {
+            f"{config}/{feature['name']}": {k: v for k, v in feature.items() if k != "name"}
+            for config in CONFIGS
+            for feature in infos.get(config, ())
+        }
+    except (yaml.YAMLError, IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{folder / 'README.md'} has no head that lists the columns") from error
+
+
+class _Plain(yaml.SafeLoader):
+    """YAML without aliases, of which a few lines can stand for more than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias stands there")
+        return super().compose_node(parent, index)
 
 
 def _columns(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[Change]:

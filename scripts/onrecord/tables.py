@@ -18,19 +18,22 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import krippendorff
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from jsonschema.exceptions import best_match
 
-from onrecord import audit
+from onrecord import audit, form
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import decode, file_digest, read_bytes
 from onrecord.model import (
     CANARY,
     CONFIGS,
+    RESULT_SCHEMA,
     SPLITS,
     STANCES,
     Article,
@@ -50,6 +53,7 @@ from onrecord.model import (
 
 ROW_GROUP = 20_000  # rows; DESIGN §7
 LF = ord("\n")
+LONGEST_MESSAGE = 200  # of a validator that quotes what it refuses
 MILLION = 1_000_000  # whole numbers add up to the same sum in any order
 Row = tuple[Any, ...]
 Placed = tuple[Row, int, int]  # and the numbers of its article and its statement
@@ -436,7 +440,6 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 def write_part(table: pa.Table, file: Path) -> None:
     """A table as Parquet: the same bytes for the same rows and the same pyarrow."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, file, compression="zstd", compression_level=3, row_group_size=ROW_GROUP, version="2.6")
 
 
@@ -731,7 +734,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
-RESULT_PARTS = {"system", "task", "protocol", "gold", "figures"}  # what the card reads of one
+_RESULT = jsonschema.Draft202012Validator(RESULT_SCHEMA)
 RESULTS, ARTEFACTS = (
     "benchmark/results",
     "artefacts.json",
@@ -746,9 +749,10 @@ def read_results(corpus: Path) -> list[dict[str, Any]]:
 
 def _result(file: str) -> dict[str, Any]:
     found = own.parse_value(decode(read_bytes(file), file), file, imported=True)
-    if not isinstance(found, dict) or not set(found) >= RESULT_PARTS:
-        raise Unusable(own.NOT_AN_OBJECT.finding(file, "", f"is no result with {', '.join(sorted(RESULT_PARTS))}"))
-    return found
+    if fault := best_match(_RESULT.iter_errors(found)):
+        where = strings.json_path(list(fault.absolute_path))
+        raise Unusable(form.BAD_VALUE.finding(file, where, fault.message[:LONGEST_MESSAGE]))
+    return dict(found)
 
 
 def _is_listed(name: str, entry: object) -> bool:

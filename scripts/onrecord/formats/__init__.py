@@ -21,6 +21,12 @@ STRAY_FILE = Rule(
     "move it beside its story.json, or out of the input; it is not read",
     "warning",
 )
+LINK_OUTSIDE = Rule(
+    "link-outside",
+    1,
+    "No link of an input leads out of it, for what is built may be published.",
+    "put there what it leads to, or name that as an input too",
+)
 RULES = (*rules_of(globals()), *files.RULES, *own.RULES, *brat.RULES, *labelstudio.RULES)
 
 _READERS = {"own": own.read, "lines": own.read_lines, "brat": brat.read, "labelstudio": labelstudio.read}
@@ -36,11 +42,17 @@ def find(inputs: Sequence[str | Path]) -> tuple[list[Unit], list[Finding]]:
     """
     units: list[Unit] = []
     findings: list[Finding] = []
-    for item in sorted({Path(item) for item in inputs}):
+    given = sorted({Path(item) for item in inputs})
+    for item in given:
         before = len(units), len(findings)
+        met: dict[str, bool] = {}
         for found in _search(item):
             if isinstance(found, Finding):
                 findings.append(found)
+            elif away := [file for file in found.files if _leads_out(file, item, given, met)]:
+                findings += [
+                    LINK_OUTSIDE.finding(file, "", "is, or stands behind, a link to elsewhere") for file in away
+                ]
             else:
                 units.append(found)
         if (len(units), len(findings)) == before:
@@ -76,6 +88,27 @@ def lossy(form: str, article: Article) -> list[str]:
     """What of an article a form does not hold."""
     told = {"brat": brat.lossy, "labelstudio": labelstudio.lossy}
     return told[form](article) if form in told else []
+
+
+def _leads_out(file: str, item: Path, given: Sequence[Path], met: dict[str, bool]) -> bool:
+    """Whether a link on the way from an input to a file leads to a place that is in none of the inputs.
+
+    `met` keeps of each folder whether a link leads there.
+    """
+    if not (os.path.islink(file) or _behind_link(os.path.dirname(file), os.path.abspath(item), met)):
+        return False
+    true = Path(os.path.realpath(file))
+    return not any(true.is_relative_to(os.path.realpath(one if one.is_dir() else one.parent)) for one in given)
+
+
+def _behind_link(folder: str, top: str, met: dict[str, bool]) -> bool:
+    if folder not in met:
+        here = os.path.abspath(folder)
+        above = f"{top}{os.sep}".startswith(
+            f"{here.rstrip(os.sep)}{os.sep}"
+        )  # how one came to the input is no matter
+        met[folder] = not above and (os.path.islink(here) or _behind_link(os.path.dirname(here), top, met))
+    return met[folder]
 
 
 def _search(item: Path) -> Iterator[Unit | Finding]:
