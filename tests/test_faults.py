@@ -205,8 +205,8 @@ def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subproce
 
 
 def interrupted(running: subprocess.Popen[str], out: Path) -> str:
-    """What a build says to Ctrl-C once its first part is written."""
-    while running.poll() is None and not list(out.glob(f"{build.STAGING}/**/*.parquet")):
+    """What a build says to Ctrl-C once a part of it is there, and its workers have begun another shard."""
+    while running.poll() is None and not list(out.glob(f"{build.STAGING}/{build.PARTS}/**/*.parquet")):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     _, told = running.communicate(timeout=60)
