@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import json
 import os
 import platform
@@ -34,6 +33,7 @@ ONRECORD = [sys.executable, "-m", "onrecord.cli", "build"]
 FLOOR, ONE = "floor: one process, no validation", "OnRecord, one worker"
 TWO, DASK = "OnRecord, two workers", "OnRecord, Dask, two workers"
 DATASETS, PANDAS = "datasets, tuned, two processes", "pandas and jsonschema"
+ALL = (FLOOR, ONE, TWO, DASK, DATASETS, PANDAS)
 MOST = {DATASETS: 1_000, PANDAS: 1_000}  # articles that it is given
 PACKAGES = ("onrecord", "pyarrow", "pandas", "datasets", "jsonschema", "jsonschema-rs", "dask")
 
@@ -106,7 +106,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
             with suppress(psutil.NoSuchProcess):  # it was killed
                 process.terminate()
             process.wait()
-        (folder / "scheduler.json").unlink()
+        (folder / "scheduler.json").unlink(missing_ok=True)
 
 
 def systems(file: Path, folder: Path, address: str) -> dict[str, list[str]]:
@@ -122,55 +122,53 @@ def systems(file: Path, folder: Path, address: str) -> dict[str, list[str]]:
     }
 
 
-def rounds(
-    articles: int, file: Path, folder: Path, count: int, only: Sequence[str]
-) -> tuple[dict[str, Cost], set[str]]:
-    """The median costs of every system, by name, and the digests of all manifests that OnRecord wrote."""
+def rounds(file: Path, folder: Path, count: int, names: Sequence[str]) -> dict[str, Cost]:
+    """The median costs of systems, by name."""
     found: dict[str, list[Cost]] = {}
-    digests = set()
     with cluster(folder) as (address, workers):
-        chosen = {
-            name: command
-            for name, command in systems(file, folder, address).items()
-            if articles <= MOST.get(name, articles) and (not only or name in only)
-        }
-        for _ in range(count):
-            for name, command in chosen.items():
-                cost = measure(command, *(workers if name == DASK else ()))
-                found.setdefault(name, []).append(cost)
-                print(f"{name:<36} {cost.wall:8.1f} s {cost.largest:8,.0f} MB", file=sys.stderr)
-                digests |= {manifest(folder)} if name in (ONE, TWO, DASK) else set()
-                shutil.rmtree(folder / "out", ignore_errors=True)
-    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}, digests
+        commands = systems(file, folder, address)
+        for name in [*names] * count:
+            cost = measure(commands[name], *(workers if name == DASK else ()))
+            found.setdefault(name, []).append(cost)
+            print(f"{name:<36} {cost.wall:8.1f} s {cost.largest:8,.0f} MB", file=sys.stderr)
+            shutil.rmtree(folder / "out", ignore_errors=True)
+    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}
 
 
-def manifest(folder: Path) -> str:
-    """The digest of a build's manifest, which names that of every file."""
-    return hashlib.sha256((folder / "onrecord/manifest.json").read_bytes()).hexdigest()
-
-
-def killed(file: Path, folder: Path, after: float) -> dict[str, str]:
-    """The digests of a pool's and of a cluster's manifest, a worker of which was killed after so many seconds."""
-    digests = {}
+def digests(file: Path, folder: Path, after: float) -> Iterator[str]:
+    """Of builds undisturbed, and with a worker killed after so many seconds: the digest of the manifest, as a line."""
     with cluster(folder) as (address, workers):
-        for name in (TWO, DASK):
-            victims = []
+        for name, killing in ((TWO, False), (TWO, True), (DASK, True)):
+            victims: list[psutil.Process] = []
 
             def kill(process: psutil.Process, of: str = name, victims: list[psutil.Process] = victims) -> None:
                 if not victims and time.time() - process.create_time() > after:
-                    alive = family(process)[1:] if of == TWO else workers[1:]
-                    victims.append(max(alive, key=resident))
+                    victims.append(max(family(process)[1:] if of == TWO else workers[1:], key=resident))
                     victims[0].kill()
 
-            shutil.rmtree(folder / "onrecord")
-            cost = measure(systems(file, folder, address)[name], *(workers if name == DASK else ()), meanwhile=kill)
-            print(f"{name}, one killed: {cost.wall:.1f} s", file=sys.stderr)
-            assert victims
+            shutil.rmtree(folder / "onrecord", ignore_errors=True)
+            others = workers if name == DASK else ()
+            measure(systems(file, folder, address)[name], *others, meanwhile=kill if killing else id)
+            assert len(victims) == killing
             subprocess.run(
                 [*ONRECORD[:-1], "verify", str(folder / "onrecord")], check=True, stdout=subprocess.DEVNULL
             )
-            digests[f"{name}, one killed after {after:.0f} s"] = manifest(folder)
-    return digests
+            digest = hashlib.sha256((folder / "onrecord/manifest.json").read_bytes()).hexdigest()
+            told = f"- {name}, {f'one killed after {after:.0f} s' if killing else 'undisturbed'}: `{digest}`\n"
+            print(told, end="", file=sys.stderr)
+            yield told
+
+
+def parallel() -> float:
+    """How many times as long two processes take together that only count, as one takes alone."""
+    command = [sys.executable, "-c", "for _ in range(40_000_000): pass"]
+    start = time.perf_counter()
+    subprocess.run(command, check=True)
+    alone = time.perf_counter() - start
+    start = time.perf_counter()
+    for process in [subprocess.Popen(command) for _ in range(2)]:
+        process.wait()
+    return (time.perf_counter() - start) / alone
 
 
 def table(articles: int, count: int, costs: dict[str, Cost]) -> str:
@@ -202,6 +200,8 @@ def head() -> str:
         "included. Memory is what is resident, of Dask with scheduler and workers. What a system was not given, it was\n"
         f"too slow for ({PANDAS}), or it would have filled the disk ({DATASETS}: 1.4 MB of cache an article).\n\n"
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB; load averages at the start {load}.\n"
+        f"Here two processes that only count take {(slower := parallel()):.2f} times as long together as one alone,\n"
+        f"so that two workers can be {2 / slower:.2f} times as fast as one.\n"
         f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )
 
@@ -209,31 +209,24 @@ def head() -> str:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--articles", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    options.add_argument(
-        "--rounds", type=int, nargs="+", default=[5], help="of each size; the last goes for the rest"
-    )
-    options.add_argument("--kill", type=float, metavar="S", help="kill workers after S seconds, at the largest size")
-    options.add_argument("--only", nargs="+", default=[], metavar="SYSTEM", help="some of the systems")
+    options.add_argument("--rounds", type=int, default=5, help="0 for none of what is timed")
+    options.add_argument("--kill", type=float, metavar="S", help="at the largest size, kill workers after S seconds")
     options.add_argument("--append", action="store_true", help="to what a former run wrote, on the same machine")
-    options.add_argument("--out", type=Path, default=RESULTS)
     asked = options.parse_args()
-    text = asked.out.read_text("utf-8") if asked.append else head()
-    for articles, count in itertools.zip_longest(asked.articles, asked.rounds, fillvalue=asked.rounds[-1]):
+    text = RESULTS.read_text("utf-8") if asked.append else head()
+    for articles in asked.articles:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             file = workload.write(articles, folder / "articles.jsonl")
-            costs, digests = rounds(articles, file, folder, count, asked.only)
-            text += table(articles, count, costs)
-            asked.out.write_text(text, "utf-8")
+            chosen = [one for one in ALL if articles <= MOST.get(one, articles)]
+            if asked.rounds:
+                text += table(articles, asked.rounds, rounds(file, folder, asked.rounds, chosen))
+                RESULTS.write_text(text, "utf-8")
             if asked.kill and articles == max(asked.articles):
-                text += digest_list(digests, killed(file, folder, asked.kill))
-        asked.out.write_text(text, "utf-8")
-
-
-def digest_list(undisturbed: set[str], after: dict[str, str]) -> str:
-    found = {"undisturbed, all engines": " and ".join(sorted(undisturbed)), **after}
-    lines = [f"- {name}: `{digest}`" for name, digest in found.items()]
-    return "\nSHA-256 of the manifest, which names that of every file:\n\n" + "\n".join(lines) + "\n"
+                text += f"\n## {articles:,} articles, workers killed\n\n"
+                text += "SHA-256 of the manifest, which names that of every file, and `verify` found them so:\n\n"
+                text += "".join(digests(file, folder, asked.kill))
+        RESULTS.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
