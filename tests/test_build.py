@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from onrecord import build, cli, tables
-from onrecord.model import CONFIGS
+from onrecord.model import CONFIGS, Article, Holder, Span, Statement, Story, Target, Zone
 
 ROOT = Path(__file__).parents[1]
 VISIT = ROOT / "tests/cases/valid/visit"
@@ -104,6 +104,17 @@ def test_verify_is_clean_after_a_build_and_sees_each_kind_of_damage(tmp_path: Pa
         built(VISIT, out)
         damage()
         assert [finding.rule for finding in tables.verify(out)] == [rule]
+
+
+@pytest.mark.parametrize("start", [13, 14], ids=["with its line end", "without"])
+def test_a_headline_below_the_statement_is_its_context(start: int) -> None:
+    text = "Ann said yes.\nHeadline here"
+    statement = Statement("s1", content=(Span(9, 12),), holder="ann", stances={})
+    zones, holders = (Zone(start, 27, "headline"),), {"ann": Holder("ann", "Ann")}
+    article = Article("wire", "visit", text, (statement,), holders, zones, judged=("t",))
+    story = Story("visit", (Target("t", "Ann said yes to all.", "factual"),))
+    (row,) = tables.pair_rows(story, [article])
+    assert (row["passage"], row["context"].strip()) == ("Ann said yes.", "Headline here")
 
 
 def test_another_order_of_rows_is_seen_by_the_fingerprint() -> None:

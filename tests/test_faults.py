@@ -205,7 +205,7 @@ def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subproce
 
 
 def interrupted(running: subprocess.Popen[str], out: Path) -> str:
-    """What a build says to Ctrl-C once a part of it is there, and its workers have begun another shard."""
+    """What a build says to Ctrl-C once a part of it is there."""
     while running.poll() is None and not list(out.glob(f"{build.STAGING}/{build.PARTS}/**/*.parquet")):
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
@@ -261,10 +261,11 @@ def test_ctrl_c_in_a_dask_build_leaves_nothing_on_the_cluster_and_the_former_out
     assert contents(out) == contents(tmp_path / "alone")
 
 
-def test_a_part_of_a_run_that_is_over_makes_no_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("near_duplicates", [False, True])
+def test_a_part_of_a_run_that_is_over_makes_no_folder(near_duplicates: bool, tmp_path: Path) -> None:
     units, _ = formats.find([VISIT])
     with pytest.raises(FileNotFoundError):
-        build.work(0, units, tmp_path / "gone", build.Settings())
+        build.work(0, units, tmp_path / "gone", build.Settings(near_duplicates=near_duplicates))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,8 @@ import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -277,6 +279,9 @@ def test_a_link_within_an_input_or_to_another_input_is_followed(
     shutil.copytree(VISIT, tmp_path / "whole/visit")
     (tmp_path / "linked").symlink_to(tmp_path / "whole")
     assert cli.main(["check", str(tmp_path / "linked")]) == cli.CLEAN, "how one comes to an input is no matter"
+    assert cli.main(["convert", str(VISIT), "--to", "json", "--out", str(tmp_path / "bulk")]) == cli.CLEAN
+    (tmp_path / "today.jsonl").symlink_to(tmp_path / "bulk/articles.jsonl")
+    assert cli.main(["check", str(tmp_path / "today.jsonl")]) == cli.CLEAN, "it was named"
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts/visit").symlink_to(tmp_path / "whole/visit")
     assert cli.main(["check", str(tmp_path / "parts")]) == cli.ERRORS
@@ -359,6 +364,48 @@ def test_a_forged_share_leads_nowhere(
     after = content(tmp_path)
     assert {name: after[name] for name in before} == before
     assert not [name for name, data in after.items() if name not in before and SECRET.encode() in data]
+
+
+@pytest.mark.parametrize("numbers", [[0, "x"], [0, 10**11], [1, 1], [-1, 1], [0], "0/1", [0.5, 1e400]], ids=str)
+def test_a_forged_number_of_shares_is_a_finding(
+    numbers: object, share: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads((share / build.SHARE).read_text("utf-8"))
+    data.pop("sha256")
+    data["share"] = numbers
+    (share / build.SHARE).write_text(json.dumps({"sha256": build._seal(data), **data}), "utf-8")
+    code, told = merged(share, capsys)
+    assert code == cli.ERRORS and "[5 share-unreadable]" in told
+
+
+def test_a_share_writes_through_no_link(elsewhere: Path, tmp_path: Path) -> None:
+    command = ["build", str(VISIT), "--out", str(tmp_path / "share"), "--shard", "0/1"]
+    assert cli.main(command) == cli.CLEAN
+    before = content(elsewhere)
+    for name in (build.SHARE, f"{build.SHARE}.new"):
+        (tmp_path / "share" / name).unlink(missing_ok=True)
+        (tmp_path / "share" / name).symlink_to(elsewhere / "secret.txt")
+    assert cli.main(command) == cli.CLEAN
+    assert content(elsewhere) == before and not (tmp_path / "share" / build.SHARE).is_symlink()
+
+
+@pytest.mark.parametrize(
+    "first", ['{"id": "' + "]" * 200_000 + '", "label": "deny"}', '{"id": "a", "label": "deny"}']
+)
+def test_brackets_in_a_string_hide_no_depth_from_the_reader_of_predictions(
+    first: str, gold: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "predictions.jsonl").write_text("\n".join([first, *["[" * 400] * 250]), "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "onrecord.cli",
+        "score",
+        str(tmp_path / "predictions.jsonl"),
+        "--gold",
+        str(gold),
+    ]
+    assert subprocess.run(command, capture_output=True).returncode == cli.ERRORS, "and no signal's number"
 
 
 def test_a_share_that_was_damaged_is_a_finding(share: Path, capsys: pytest.CaptureFixture[str]) -> None:

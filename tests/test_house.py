@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scripts/onrecord"
 ORDER = (
-    "model", "text", "prose", "formats", "form", "layers", "check", "split", "leaks", "gates", "audit", "tables", "card",
-    "explore", "reference", "build", "scoring", "predictions", "baselines", "release", "cli",
+    "model", "text", "prose", "formats", "form", "pool", "layers", "check", "split", "leaks", "gates", "audit", "tables",
+    "card", "explore", "reference", "build", "scoring", "predictions", "baselines", "release", "cli",
 )  # fmt: skip
 EFFECTS = {
     "formats",
+    "pool",
     "layers",
     "leaks",
     "tables",

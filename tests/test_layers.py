@@ -7,8 +7,11 @@ import json
 import os
 import random
 import re
+import time
 import unicodedata
+from multiprocessing import active_children
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -422,3 +425,21 @@ def test_workers_hydrate_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert cli.main([*command, "--out", str(tmp_path / workers), "--workers", workers]) == cli.CLEAN
     made = [(tmp_path / workers / "manifest.json").read_bytes() for workers in ("1", "2")]
     assert made[0] == made[1]
+
+
+def test_what_a_killed_worker_had_is_hydrated_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["dehydrate", str(VISIT), "--out", str(tmp_path / "layer")]) == cli.CLEAN
+    monkeypatch.setattr(layers, "POOL_ARTICLES", 1)
+    killed = []
+
+    def kill() -> None:
+        while not (workers := active_children()):
+            time.sleep(0.01)
+        killed.append(workers[0].pid)
+        workers[0].kill()
+
+    Thread(target=kill, daemon=True).start()
+    command = ["hydrate", str(tmp_path / "layer"), "--from", str(VISIT), "--out", str(tmp_path / "out")]
+    assert cli.main([*command, "--workers", "2"]) == cli.CLEAN
+    assert killed
+    assert "missing" not in (tmp_path / "out/hydration.csv").read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -72,12 +73,40 @@ def test_copies_do_not_depend_on_how_many_files_they_are_dealt_out_to(monkeypatc
     assert copies(whole) == found
 
 
-def test_nothing_is_left_beside_what_was_compared(tmp_path: Path) -> None:
+def test_nothing_is_left_beside_what_was_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Grams()
-    made.add(Content("alma.wire.s1", "wire.json", "alma", "train"), SAID)
+    for story in ("alma", "brig"):
+        made.add(Content(f"{story}.wire.s1", "wire.json", story, "train"), SAID)
     made.write(tmp_path / "0.parquet")
-    leaks.copies([tmp_path / "0.parquet"])
+    seen = []
+
+    def failing(file: Path) -> NoReturn:
+        seen.append(file)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(leaks, "_alike", failing)
+    with pytest.raises(OSError, match="full"):
+        leaks.copies([tmp_path / "0.parquet"])
+    assert seen
     assert [file.name for file in tmp_path.iterdir()] == ["0.parquet"]
+
+
+def test_contents_that_share_an_id_are_no_copies_of_what_they_share_half_of() -> None:
+    half = SAID + " and nobody on the quay had seen her lights that night or heard her bell at all"
+    with TemporaryDirectory() as folder:
+        for number, text in enumerate((half, half, "so they say of " + SAID)):
+            made = Grams()
+            story = "alma" if number < 2 else "brig"
+            made.add(Content(f"{story}.wire.s1", f"{number}.json", story, "train"), text)
+            made.write(Path(folder) / f"{number}.parquet")
+        assert [copy.share for copy in leaks.copies(sorted(Path(folder).glob("*"))) if copy.share > 1] == []
+
+
+def test_a_text_that_outlets_copy_fifty_times_is_found_in_files_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [(f"s{i:03}", "train", SAID) for i in range(50)]
+    found = copies(many)
+    monkeypatch.setattr(leaks, "ROOM", 1_000)
+    assert copies(many) == found and len(found) == 50 * 49 // 2
 
 
 @given(

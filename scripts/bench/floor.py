@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ Lines = Iterable[str]
 
 def flattened(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, pa.Table]]:
     """Configuration, split and table of some stories' documents, trusted blindly."""
+    gc.disable()  # as we do
     made = tables.Tables({})
     story = Story("")
     for data in documents:
@@ -64,7 +66,6 @@ def batches(file: Path) -> Iterator[list[str]]:
 
 
 def floor(file: Path, out: Path, workers: int) -> None:
-    gc.disable()  # as we do
     for number, lines in enumerate(batches(file)):
         write(flattened(map(json.loads, lines)), out, number)
 
@@ -81,7 +82,7 @@ def pandas(file: Path, out: Path, workers: int) -> None:
         for config, place, table in flattened(documents):
             target = out / config / place / f"{number:05}.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
-            frame = pd.DataFrame(table.to_pydict())
+            frame: pd.DataFrame = table.to_pandas()
             frame.to_parquet(target, schema=arrow_schema(config), compression="zstd", index=False)
 
 
@@ -90,14 +91,18 @@ WIDE = pa.unify_schemas([arrow_schema(config) for config in CONFIGS]).append(pa.
 WIDE = WIDE.append(pa.field("split", pa.string()))
 
 
-def _mapped(lines: pa.Table) -> pa.Table:
+@cache
+def _judges() -> list[jsonschema_rs.Validator]:
     registry = jsonschema_rs.Registry([(f"{name}.schema.json", schema) for name, schema in SCHEMAS.items()])
-    judges = [
+    return [
         jsonschema_rs.Draft202012Validator(dict(SCHEMAS[kind]), registry=registry) for kind in ("article", "story")
     ]
+
+
+def _mapped(lines: pa.Table) -> pa.Table:
     documents = [json.loads(line) for text in lines["lines"].to_pylist() for line in text.splitlines()]
     for data in documents:
-        judges["targets" in data].validate(data)
+        _judges()["targets" in data].validate(data)
     found = (
         table.append_column("config", pa.repeat(config, len(table))).append_column(
             "split", pa.repeat(place, len(table))

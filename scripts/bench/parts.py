@@ -30,6 +30,7 @@ import workload
 
 from onrecord import build, layers, leaks, split, tables
 from onrecord.formats import own
+from onrecord.model import STANCES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "PARTS.md"
@@ -43,8 +44,8 @@ GROUPS = (2_000, 5_000, 20_000, 100_000)  # rows
 
 
 def contents(count: int, folder: Path) -> None:
-    """What shards write of so many statements, of which some are copied from an earlier one."""
-    chance, said = random.Random(count), [""]
+    """What shards write of so many statements, of which some are copied, as wire stories are, from an earlier one."""
+    chance, said = random.Random(count), [workload.prose(random.Random(count), 20)]
     for shard in range(-(-count // SHARD)):
         grams = leaks.Grams()
         for number in range(shard * SHARD, min(count, (shard + 1) * SHARD)):
@@ -85,7 +86,9 @@ def gold(built: Path, folder: Path) -> Path:
                 table = table.set_column(table.column_names.index(name), name, pa.array(renamed))
             tables.write_part(table, folder / f"data/stance/test-{copy:05}-{number:05}.parquet")
             truth = table["stance"].to_pylist()
-            guesses = [label if chance.random() < 2 / 3 else "deny" for label in truth]
+            guesses = [
+                one if chance.random() < 2 / 3 else chance.choice([x for x in STANCES if x != one]) for one in truth
+            ]
             rows += zip(table["id"].to_pylist(), guesses, strict=True)
             count += table.num_rows
             if count >= PREDICTIONS:

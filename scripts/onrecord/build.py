@@ -13,25 +13,21 @@ import gc
 import json
 import os
 import shutil
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from importlib.metadata import version
-from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
-from threading import Thread
+from tempfile import NamedTemporaryFile, TemporaryDirectory, mkdtemp
 from typing import Any
 
 import filelock
 import pyarrow as pa
 
-from onrecord import audit, card, check, form, formats, gates, leaks, split, tables
+from onrecord import audit, card, check, form, formats, gates, leaks, pool, split, tables
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
@@ -59,7 +55,7 @@ SHARE = "shards.json"  # of a share of a build, beside its parts
 PARTS, GRAMS = "parts", "parts/grams"  # in a staging folder or a share: what shards wrote
 THROUGH = (LOCK, STAGING, "data", "plots")  # what a build writes to, or into, and does not put another in its place
 POOL_BYTES = 4_000_000  # under this, starting a second process takes longer than it saves (3 s, measured)
-ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"  # read once, when Arrow is loaded
+MOST_SHARES = 100_000  # more than any batch system's array; what lacks is named share by share
 ATTEMPTS = 3  # how often a shard is tried alone after its worker, or its neighbour's, was killed
 
 NOT_OURS = Rule(
@@ -308,7 +304,7 @@ def _work(number: int, shard: Sequence[Unit], staging: Path, settings: Settings)
         for admitted in check.admit(_counted(formats.read(unit), outcome), complete=settings.thresholds is not None):
             _take(admitted, rows, grams, outcome, settings)
     if grams:
-        grams.write(staging / _grams_file(number))
+        grams.write(_place_in(staging, _grams_file(number)))
         outcome.compared = True
     if not settings.judge_only and (settings.keep_going or not _failed(outcome.findings)):
         _write(rows, outcome, staging)
@@ -352,7 +348,8 @@ def _take(admitted: check.Admitted, rows: Tables, grams: leaks.Grams, outcome: O
         outcome.findings += _layer_text(admitted)
     if admitted.articles:
         place = _place(admitted, settings)
-        rows.add(story, admitted.articles, place, admitted.edits)
+        if not settings.judge_only:
+            rows.add(story, admitted.articles, place, admitted.edits)
         if settings.thresholds is not None:
             outcome.reached.add(story, admitted.articles)
         if settings.near_duplicates:
@@ -401,11 +398,16 @@ def _reject(document: Document, findings: Iterable[Finding]) -> dict[str, Any]:
 def _write(rows: Tables, outcome: Outcome, staging: Path) -> None:
     for config, split_name, table in rows.tables():
         file = _part_file(config, split_name, outcome.shard)
-        for folder in reversed(Path(file).parents[:-1]):
-            (staging / folder).mkdir(exist_ok=True)  # not staging itself: where it is gone, nobody wants the part
-        tables.write_part(table, staging / file)
+        tables.write_part(table, _place_in(staging, file))
         mark = tables.fingerprint(table)
         outcome.parts.append(Part(config, split_name, outcome.shard, file, table.num_rows, mark))
+
+
+def _place_in(staging: Path, file: str) -> Path:
+    """Where a file is to be, its folders made; not staging itself: where that is gone, nobody wants the file."""
+    for folder in reversed(Path(file).parents[:-1]):
+        (staging / folder).mkdir(exist_ok=True)
+    return staging / file
 
 
 def _part_file(config: str, split_name: str, shard: int) -> str:
@@ -453,54 +455,7 @@ def _pool(shards: Shards, staging: Path, settings: Settings, workers: int) -> It
 
 
 def _pooled(shards: Shards, staging: Path, settings: Settings, workers: int) -> Iterator[Outcome]:
-    with ProcessPoolExecutor(
-        min(workers, len(shards)), mp_context=get_context("spawn"), initializer=_end_with_parent
-    ) as pool:
-        with _deaf(), _lean():  # workers are started as jobs come in
-            jobs = [pool.submit(work, number, shard, staging, settings) for number, shard in shards.items()]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        except BrokenProcessPool:
-            raise
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():  # nobody waits for what is under way
-                worker.terminate()
-            raise
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which a terminal sends to them too: their parent ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit it; ours waits
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _lean() -> Iterator[None]:
-    """Start processes in which Arrow gives back what it frees: its own allocator keeps 40 MB of it (measured)."""
-    before = os.environ.get(ARROW_POOL)
-    os.environ[ARROW_POOL] = before or "system"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[ARROW_POOL]
-
-
-def _end_with_parent() -> None:
-    """End a worker whose parent was killed, or it would write into the folder of the next build."""
-
-    def watch() -> None:
-        if parent := parent_process():
-            parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
+    return pool.completed(work, [(number, shard, staging, settings) for number, shard in shards.items()], workers)
 
 
 def _alone(number: int, shard: tuple[Unit, ...], staging: Path, settings: Settings) -> Outcome:
@@ -524,7 +479,8 @@ def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> 
     """
     import distributed
 
-    folder, where = os.getcwd(), Path(mkdtemp(dir=staging.absolute()))
+    folder, where = os.getcwd(), staging.absolute() / "dask"
+    where.mkdir()
     with distributed.Client(scheduler) as client:
         jobs = {
             client.submit(_work_in, folder, number, shard, where, settings, pure=False): number
@@ -534,7 +490,8 @@ def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> 
             for job in distributed.as_completed(list(jobs)):
                 number = jobs.pop(job)
                 try:
-                    yield _moved(job.result(), where, staging)
+                    outcome, made = job.result()
+                    yield _moved(outcome, made, staging)
                 except distributed.KilledWorker:
                     yield _lost(number, shards[number])
                 job.release()
@@ -546,8 +503,8 @@ def _dask(shards: Shards, staging: Path, settings: Settings, scheduler: str) -> 
 
 def _moved(outcome: Outcome, source: Path, target: Path) -> Outcome:
     for file in outcome.files:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source / file, target / file)
+        os.replace(source / file, _place_in(target, file))
+    shutil.rmtree(source)
     return outcome
 
 
@@ -570,10 +527,14 @@ def _no_dask(scheduler: str) -> Finding | None:
     return None
 
 
-def _work_in(folder: str, number: int, shard: Sequence[Unit], staging: Path, settings: Settings) -> Outcome:
-    """`work` on a machine where relative names mean what they mean in `folder`."""
+def _work_in(
+    folder: str, number: int, shard: Sequence[Unit], where: Path, settings: Settings
+) -> tuple[Outcome, Path]:
+    """`work` where relative names mean what they mean in `folder`, and into a folder that no other try writes to."""
     os.chdir(folder)
-    return work(number, shard, staging, settings)
+    mine = Path(mkdtemp(dir=where))
+    mine.chmod(0o755)  # whoever builds may be another user
+    return work(number, shard, mine, settings), mine
 
 
 def judge(
@@ -827,9 +788,10 @@ def _commit(out: Path, names: Mapping[str, str], made: Mapping[str, Any]) -> Non
 
 
 def _replace(file: Path, text: str) -> None:
-    beside = file.with_name(f"{file.name}.new")
-    beside.write_text(text, "utf-8")
-    os.replace(beside, file)
+    with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as beside:
+        beside.write(text)
+    os.chmod(beside.name, 0o644)
+    os.replace(beside.name, file)
 
 
 # -- shares ----------------------------------------------------------------------------------------------------
@@ -875,8 +837,7 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Report:
             return Report(_sorted(findings))
         for folder, share in shares:
             for file in (file for outcome in share.outcomes for file in outcome.files):
-                (out / STAGING / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / file, out / STAGING / file)
+                shutil.copyfile(folder / file, _place_in(out / STAGING, file))
         told = [finding for _, share in shares for finding in share.findings]
         outcomes = [outcome for _, share in shares for outcome in share.outcomes]
         return _join(outcomes, shares[0][1].settings, told, shares[0][1].beside, out)
@@ -911,7 +872,7 @@ def _read_shares(folders: Sequence[Path]) -> tuple[list[tuple[Path, Share]], lis
     for folder in folders:
         try:
             shares.append((folder, _read_share(folder)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             what = f"holds no {SHARE}" if isinstance(error, FileNotFoundError) else f"has a broken {SHARE}"
             findings.append(SHARE_UNREADABLE.finding(str(folder), "", what))
     first: dict[int, Path] = {}
@@ -942,7 +903,8 @@ def _write_share(share: Share, out: Path) -> None:
     shutil.rmtree(out / PARTS, ignore_errors=True)
     if (out / STAGING / PARTS).exists():
         os.replace(out / STAGING / PARTS, out / PARTS)
-    _replace(out / SHARE, json.dumps({"sha256": _seal(data), **data}, indent=1) + "\n")
+    (out / STAGING / SHARE).write_text(json.dumps({"sha256": _seal(data), **data}, indent=1) + "\n", "utf-8")
+    os.replace(out / STAGING / SHARE, out / SHARE)
 
 
 def _seal(data: Mapping[str, Any]) -> str:
@@ -962,8 +924,12 @@ def _read_share(folder: Path) -> Share:
     for file in (file for outcome in outcomes for file in outcome.files):
         if file_digest(str(folder / file)) != data["files"][file]:
             raise ValueError(f"{file} is not as it was written")
+        if file.startswith(GRAMS) and not leaks.readable(folder / file):
+            raise ValueError(f"{file} does not hold what is compared")
     findings = [Finding(**entry) for entry in data["findings"]]
-    (mine, of), settings = data["share"], Settings(**data["settings"])
+    (mine, of), settings = map(int, data["share"]), Settings(**data["settings"])
+    if not 0 <= mine < of <= MOST_SHARES:
+        raise ValueError(f"{mine}/{of} is no share")
     return Share(mine, of, data["build"], settings, data["beside"], findings, outcomes)
 
 

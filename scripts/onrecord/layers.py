@@ -11,18 +11,17 @@ import csv
 import html
 import io
 import os
-import signal
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from onrecord import pool
 from onrecord import text as strings
 from onrecord.formats.files import decode, named, read_bytes
 from onrecord.model import Document, Finding, Rule, Span, Unusable, on_a_line, rules_of
@@ -30,7 +29,6 @@ from onrecord.model import Document, Finding, Rule, Span, Unusable, on_a_line, r
 Data = Mapping[str, Any]
 
 POOL_ARTICLES = 100  # under this, starting processes takes longer than it saves
-CHUNK = 25  # articles that a process takes at a time
 EDGE = 3  # tokens that the digests of a fragment's ends are taken over
 JOINING = frozenset(("the", "of", "and", "for", "v"))  # as in “the Department of Homeland Security”
 RUN = 5  # tokens: a run of the original as long as this may stand nowhere in a layer
@@ -633,14 +631,19 @@ def _place_each(
     articles: Sequence[Document], matched: Mapping[int, Copy], workers: int
 ) -> Iterator[tuple[int, tuple[dict[str, Any], dict[str, str]]]]:
     """`place` on each article that has a copy, by its number."""
-    jobs = [articles[i].data for i in matched], list(matched.values())
-    if workers == 1 or len(matched) < POOL_ARTICLES:
-        yield from zip(matched, map(place, *jobs), strict=True)
-        return
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    ) as pool:  # Ctrl-C is for us, who end them
-        yield from zip(matched, pool.map(place, *jobs, chunksize=CHUNK), strict=True)
+    left = {i: (i, articles[i].data, copy) for i, copy in matched.items()}
+    if workers > 1 and len(left) >= POOL_ARTICLES:
+        try:
+            for i, one in pool.completed(_place_as, list(left.values()), workers):
+                del left[i]
+                yield i, one
+        except BrokenProcessPool:  # a worker was killed: what is left is done here
+            pass
+    yield from (_place_as(*job) for job in left.values())
+
+
+def _place_as(i: int, article: Data, copy: Copy) -> tuple[int, tuple[dict[str, Any], dict[str, str]]]:
+    return i, place(article, copy)
 
 
 def _add(copy: Copy, data: dict[str, Any], statuses: Mapping[str, str], path: Path, result: Hydration) -> None:

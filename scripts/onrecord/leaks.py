@@ -26,7 +26,8 @@ GRAM = 4  # words; shorter runs recur between unrelated news (“in a statement 
 LEAST_GRAMS = 5  # a content of fewer than 8 words says too little to be called a copy
 ALIKE = 0.6  # shared grams over the grams of the shorter
 COMMON = 50  # of the contents that share a gram, if they are more than this, only neighbours are compared
-ROOM = 64_000_000  # bytes of one file of runs or pairs, and so about a fifth of what `copies` takes
+ROOM = 32_000_000  # bytes of one file of runs or pairs, several of which are held at a time
+PAIRED = 4  # bytes of pairs over those of runs, that are reckoned with: there can be COMMON / 2
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no word of a gram is lost in its hash
 _WORD = re.compile(r"\w+")
 
@@ -35,6 +36,7 @@ _RUN = np.dtype(
     [("gram", "<u8"), ("content", "<u8"), ("story", "<u8"), ("size", "<u4")]
 )  # size: grams of the content
 _PAIR = np.dtype([("one", "<u8"), ("other", "<u8"), ("least", "<u4")])  # least: grams of the shorter
+_HELD = 2 * _RUN.itemsize + _PAIR.itemsize + 16  # bytes that a pair takes while it is made
 _SCHEMA = pa.schema(
     [
         ("content", pa.uint64()),
@@ -98,11 +100,10 @@ class Grams:
         return bool(self._contents)
 
     def write(self, file: Path) -> None:
-        """Into a file for `copies`."""
+        """Into a file for `copies`, in a folder that is there."""
         offsets = np.cumsum([0, *map(len, self._grams)], dtype=np.int32)
         grams = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(self._grams)))
         columns = [pa.array(cells, part.type) for cells, part in zip(zip(*self._contents, strict=True), _SCHEMA)]
-        file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_arrays([*columns, grams], schema=_SCHEMA), file)
 
 
@@ -119,14 +120,16 @@ def copies(files: Sequence[Path]) -> list[Copy]:
     """Near-duplicates of different stories in what `Grams` wrote, sorted.
 
     Of a formula in more than COMMON contents only neighbours are compared: a content copied that often is found all
-    the same, as its copies are each other's neighbours. Takes some 300 MB, whatever the number of contents, and disk
-    beside the first of the files.
+    the same, as its copies are each other's neighbours. What is held at a time is some files of ROOM bytes; disk is
+    taken beside the first of the files.
     """
     if not files:
         return []
+    size = sum(map(_bytes, files))
     with TemporaryDirectory(dir=files[0].parent) as folder:
-        runs = _deal(map(_runs, files), "gram", Path(folder) / "runs", sum(map(_bytes, files)))
-        pairs = _deal((found for file in runs for found in _sharing(file)), "one", Path(folder) / "pairs", 4 * ROOM)
+        runs = _deal(map(_runs, files), "gram", Path(folder) / "runs", size)
+        shared = (found for file in runs for found in _sharing(file))
+        pairs = _deal(shared, "one", Path(folder) / "pairs", size * PAIRED)
         alike = [found for file in pairs for found in _alike(file)]
     contents = _contents(files, {content for one, other, _ in alike for content in (one, other)})
     found = ((contents[one], contents[other], share) for one, other, share in alike)
@@ -134,9 +137,17 @@ def copies(files: Sequence[Path]) -> list[Copy]:
 
 
 def _bytes(file: Path) -> int:
-    held = pq.ParquetFile(file)
-    grams = held.metadata.row_group(0).column(len(_SCHEMA) - 1).num_values
-    return int(grams) * _RUN.itemsize
+    held = pq.read_metadata(file)
+    groups = (held.row_group(i).column(len(_SCHEMA) - 1) for i in range(held.num_row_groups))
+    return sum(int(group.num_values) for group in groups) * _RUN.itemsize
+
+
+def readable(file: Path) -> bool:
+    """Whether a file has the columns that `Grams` writes."""
+    try:
+        return bool(pq.read_schema(file).equals(_SCHEMA))
+    except pa.ArrowException:
+        return False
 
 
 def _runs(file: Path) -> _Array:
@@ -171,13 +182,15 @@ def _deal(arrays: Iterable[_Array], key: str, folder: Path, size: int) -> Iterat
 def _sharing(file: Path) -> Iterator[_Array]:
     """Pairs of contents of different stories that share a gram, once for each gram that they share."""
     runs = np.fromfile(file, _RUN)
-    runs = runs[np.lexsort((runs["content"], runs["gram"]))]
+    runs = runs[np.lexsort((runs["size"], runs["content"], runs["gram"]))]
+    same = (runs["gram"][1:] == runs["gram"][:-1]) & (runs["content"][1:] == runs["content"][:-1])
+    runs = runs[np.r_[True, ~same]]  # two contents with one id, which is an error, are one
     starts = np.flatnonzero(np.r_[True, runs["gram"][1:] != runs["gram"][:-1]])
     sizes = np.diff(np.r_[starts, len(runs)])
     for size in np.unique(sizes[sizes > 1]):
         a, b = np.triu_indices(size, 1) if size <= COMMON else (np.arange(size - 1), np.arange(1, size))
         alike = starts[sizes == size]
-        for some in np.array_split(alike, 1 + len(alike) * len(a) * _PAIR.itemsize // ROOM):
+        for some in np.array_split(alike, 1 + len(alike) * len(a) * _HELD // ROOM):
             groups = some[:, None] + np.arange(size)
             one, other = runs[groups[:, a].ravel()], runs[groups[:, b].ravel()]
             apart = one["story"] != other["story"]

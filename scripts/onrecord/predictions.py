@@ -175,15 +175,13 @@ def _fast(file: Path) -> pa.Table:
 
 
 def _nests(file: Path) -> bool:
-    """Whether brackets may nest deeper than any prediction's: Arrow's parser recurses until the process crashes."""
-    depth = 0
+    """Whether a line may nest deeper than a prediction, or go on in the next: Arrow recurses until it crashes."""
     with open(file, "rb") as stream:
-        for line in stream:
-            opened = line.count(b"[") + line.count(b"{")
-            if depth + opened > NESTING:
-                return True
-            depth += opened - line.count(b"]") - line.count(b"}")
-    return False
+        return any(
+            line.count(b"[") + line.count(b"{") > NESTING or not (line.startswith(b"{") and line.endswith(b"}"))
+            for line in map(bytes.strip, stream)
+            if line
+        )
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -136,7 +136,7 @@ class _Rows:
         start, end = strings.hull(statement.spans)
         first, after = bisect_right(self.starts, start) - 1, bisect_right(self.starts, max(start, end - 1))
         before: bytes | memoryview = self._before(self.raw_starts[first])
-        if self.headline and self.headline_at >= self.starts[after]:  # the headline need not come first
+        if self.headline and self.headline_at >= self.starts[after] - 1:  # the headline need not come first
             before = b"\n".join(filter(None, (self.headline.encode(), bytes(before))))
         passage = self.raw[self.raw_starts[first] : self.raw_starts[after] - 1]
         places = (statement.content, statement.source, statement.cue)
@@ -310,8 +310,8 @@ class Tables:
             self._put("pairs", split, judged)
             self._put("stance", split, _sampled(judged))
             self._put("source_type", split, rows.source_type(statement))
-            mine = (edit for edit in edits if edit.statement == statement.id)
-            self._put("contrast", split, (rows.contrast(edit, statement) for edit in mine))
+            mine = [edit for edit in edits if edit.statement == statement.id]
+            self._put("contrast", split, [rows.contrast(edit, statement) for edit in mine])
             self._take_audit(statement, rows)
         self._take_ballots(given)
         self._take_spans(rows.article)
@@ -361,6 +361,7 @@ class Tables:
         They are given away one at a time: what was added is gone after.
         """
         articles, statements = _arrays(OF_ARTICLE, self._articles), _arrays(OF_STATEMENT, self._statements)
+        self._articles.clear()
         self._statements.clear()
         for (config, split), rows in sorted(self._rows.items()):
             if rows:
@@ -413,13 +414,17 @@ def _taken(values: pa.Array | Sequence[Any], at: Sequence[int], kind: pa.DataTyp
 
 
 def _arrays(names: Sequence[str], rows: Sequence[Row]) -> Columns:
-    """Columns of rows; contexts, most of all bytes and parts of one another, stay where they stand in their article."""
+    """Columns of rows. Contexts, which are most of all bytes, are left where they stand in their article."""
     cells = zip(*rows, strict=True) if rows else ((),) * len(names)
     return {
         name: values if name == "context" else _array(values, _TYPES[name])
         for name, values in zip(names, cells, strict=True)
     }
 
+
+# These have no statement of `of_statement`, so that all they say of one must be their own.
+assert all(name in OWN[config] for config in ("attribution", "articles", "votes")
+           for name in arrow_schema(config).names if name in OF_STATEMENT)  # fmt: skip
 
 # A column has the same type in every configuration.
 _TYPES = {column.name: column.type for config in CONFIGS for column in columns(config)}
@@ -735,10 +740,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 _RESULT = jsonschema.Draft202012Validator(RESULT_SCHEMA)
-RESULTS, ARTEFACTS = (
-    "benchmark/results",
-    "artefacts.json",
-)  # of a corpus: what systems reach on it, and what probes do
+RESULTS = "benchmark/results"  # of a corpus: what systems reach on it
+ARTEFACTS = "artefacts.json"  # there too: what probes reach
 
 
 def read_results(corpus: Path) -> list[dict[str, Any]]:

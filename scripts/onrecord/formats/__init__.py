@@ -95,6 +95,8 @@ def _leads_out(file: str, item: Path, given: Sequence[Path], met: dict[str, bool
 
     `met` keeps of each folder whether a link leads there.
     """
+    if os.path.abspath(file) == os.path.abspath(item):  # it was named
+        return False
     if not (os.path.islink(file) or _behind_link(os.path.dirname(file), os.path.abspath(item), met)):
         return False
     true = Path(os.path.realpath(file))
@@ -104,9 +106,7 @@ def _leads_out(file: str, item: Path, given: Sequence[Path], met: dict[str, bool
 def _behind_link(folder: str, top: str, met: dict[str, bool]) -> bool:
     if folder not in met:
         here = os.path.abspath(folder)
-        above = f"{top}{os.sep}".startswith(
-            f"{here.rstrip(os.sep)}{os.sep}"
-        )  # how one came to the input is no matter
+        above = Path(top).is_relative_to(here)  # how one came to the input is no matter
         met[folder] = not above and (os.path.islink(here) or _behind_link(os.path.dirname(here), top, met))
     return met[folder]
 
