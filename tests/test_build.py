@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from onrecord import build, cli, tables
+from onrecord import build, cli, formats, tables
 from onrecord.model import CONFIGS, Article, Holder, Span, Statement, Story, Target, Zone
 
 ROOT = Path(__file__).parents[1]
@@ -294,3 +295,15 @@ def test_our_own_form_is_written_as_people_write_it(tmp_path: Path) -> None:
     article = json.loads((tmp_path / "visit/gazette.json").read_text("utf-8"))
     assert all("quote" in statement for statement in article["statements"])
     assert article["statements"][1]["quote"].endswith("{{her spokesman}} <<said>>")
+
+
+def test_a_shard_leaves_no_view_of_its_articles_behind(tmp_path: Path) -> None:
+    def views() -> int:
+        gc.collect()
+        return sum(isinstance(one, memoryview) for one in gc.get_objects())
+
+    units, _ = formats.find([VISIT])
+    (tmp_path / "0").mkdir()
+    before = views()
+    build.work(0, units, tmp_path / "0", build.Settings())
+    assert views() == before

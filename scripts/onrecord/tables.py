@@ -53,6 +53,7 @@ from onrecord.model import (
 
 ROW_GROUP = 20_000  # rows; DESIGN §7
 LF = ord("\n")
+INT32 = 2**31 - 1  # bytes that a string array can hold
 LONGEST_MESSAGE = 200  # of a validator that quotes what it refuses
 MILLION = 1_000_000  # whole numbers add up to the same sum in any order
 Row = tuple[Any, ...]
@@ -405,12 +406,21 @@ def _laid_out(config: str, rows: list[Placed], articles: Columns, statements: Co
     columns_ = _arrays(OWN[config], own)
     for shared, at in ((statements, at_statement), (articles, at_article)):
         wanted = [name for name in arrow_schema(config).names if name in shared and name not in columns_]
-        columns_.update((name, _taken(shared[name], at, _TYPES[name])) for name in wanted)
+        columns_.update((name, _taken(shared[name], at)) for name in wanted)
     return pa.Table.from_pydict(columns_, schema=arrow_schema(config))
 
 
-def _taken(values: pa.Array | Sequence[Any], at: Sequence[int], kind: pa.DataType) -> pa.Array:
-    return values.take(pa.array(at)) if isinstance(values, pa.Array) else pa.array([values[i] for i in at], kind)
+def _taken(values: pa.Array | Sequence[Any], at: Sequence[int]) -> pa.Array:
+    return values.take(pa.array(at)) if isinstance(values, pa.Array) else _utf8_array([values[i] for i in at])
+
+
+def _utf8_array(pieces: Sequence[bytes | memoryview]) -> pa.Array:
+    """Strings of pieces of UTF-8. Not by `pa.array`, which never lets go of a memoryview (pyarrow 26, measured)."""
+    offsets = np.cumsum([0, *map(len, pieces)])
+    if offsets[-1] > INT32:
+        return pa.array(list(map(bytes, pieces)), pa.string())  # in chunks
+    buffers = pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(b"".join(pieces))
+    return pa.StringArray.from_buffers(len(pieces), *buffers)
 
 
 def _arrays(names: Sequence[str], rows: Sequence[Row]) -> Columns:
