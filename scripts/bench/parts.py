@@ -44,12 +44,14 @@ GROUPS = (2_000, 5_000, 20_000, 100_000)  # rows
 
 
 def contents(count: int, folder: Path) -> None:
-    """What shards write of so many statements, of which some are copied, as wire stories are, from an earlier one."""
+    """What shards write of so many statements, of words as common as in news; some are copied, like wire stories."""
     chance, said = random.Random(count), [workload.prose(random.Random(count), 20)]
+    words = " ".join(workload.sentences()).split()
     for shard in range(-(-count // SHARD)):
         grams = leaks.Grams()
         for number in range(shard * SHARD, min(count, (shard + 1) * SHARD)):
-            text = chance.choice(said) if chance.random() < COPIED else workload.prose(chance, chance.randint(10, 30))
+            drawn = " ".join(chance.choices(words, k=chance.randint(10, 30)))
+            text = chance.choice(said) if chance.random() < COPIED else drawn
             if number % 100 == 0:
                 said.append(text)
             story = f"story-{number // 190:07}"

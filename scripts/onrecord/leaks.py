@@ -27,7 +27,6 @@ LEAST_GRAMS = 5  # a content of fewer than 8 words says too little to be called 
 ALIKE = 0.6  # shared grams over the grams of the shorter
 COMMON = 50  # of the contents that share a gram, if they are more than this, only neighbours are compared
 ROOM = 32_000_000  # bytes of one file of runs or pairs, several of which are held at a time
-PAIRED = 4  # bytes of pairs over those of runs, that are reckoned with: there can be COMMON / 2
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no word of a gram is lost in its hash
 _WORD = re.compile(r"\w+")
 
@@ -127,10 +126,10 @@ def copies(files: Sequence[Path]) -> list[Copy]:
         return []
     size = sum(map(_bytes, files))
     with TemporaryDirectory(dir=files[0].parent) as folder:
-        runs = _deal(map(_runs, files), "gram", Path(folder) / "runs", size)
+        runs = _dealt(map(_runs, files), "gram", Path(folder) / "runs", size)
         shared = (found for file in runs for found in _sharing(file))
-        pairs = _deal(shared, "one", Path(folder) / "pairs", size * PAIRED)
-        alike = [found for file in pairs for found in _alike(file)]
+        pairs = _dealt(shared, "one", Path(folder) / "pairs", size)
+        alike = [found for file in pairs for small in _small(file) for found in _alike(small)]
     contents = _contents(files, {content for one, other, _ in alike for content in (one, other)})
     found = ((contents[one], contents[other], share) for one, other, share in alike)
     return sorted(Copy(min(one, other), max(one, other), share) for one, other, share in found)
@@ -163,12 +162,12 @@ def _runs(file: Path) -> _Array:
     return found
 
 
-def _deal(arrays: Iterable[_Array], key: str, folder: Path, size: int) -> Iterator[Path]:
-    """Deal records out over files of about ROOM bytes of `size` in all: what has the same key is in the same file."""
+def _dealt(arrays: Iterable[_Array], key: str, folder: Path, size: int, bits: int = 0) -> Iterator[Path]:
+    """Files of about ROOM bytes of `size` in all, over which records are dealt out: by key, without its lowest bits."""
     folder.mkdir()
     count = 1 + size // ROOM
     for records in arrays:
-        place = records[key] % np.uint64(count)
+        place = (records[key] >> np.uint64(bits)) % np.uint64(count)
         order = np.argsort(place, kind="stable")
         bounds = np.searchsorted(place[order], np.arange(count + 1))
         for number in np.flatnonzero(np.diff(bounds)):
@@ -200,10 +199,29 @@ def _sharing(file: Path) -> Iterator[_Array]:
             yield found
 
 
+def _small(file: Path) -> Iterator[Path]:
+    """A file of pairs as it is or, where news is copied so much that it outgrew its room, dealt out once more."""
+    size = file.stat().st_size
+    if size <= 2 * ROOM:
+        yield file
+    else:
+        yield from _dealt(_pieces(file), "one", file.with_name(f"{file.name}-again"), size, bits=32)
+
+
+def _pieces(file: Path) -> Iterator[_Array]:
+    with open(file, "rb") as stream:
+        while len(found := np.fromfile(stream, _PAIR, ROOM // _PAIR.itemsize)):
+            yield found
+
+
 def _alike(file: Path) -> Iterator[tuple[int, int, float]]:
     """Pairs that share enough of their grams, and the share."""
-    pairs, shared = np.unique(np.fromfile(file, _PAIR), return_counts=True)
-    shares = shared / pairs["least"]
+    pairs = np.fromfile(file, _PAIR)
+    pairs = pairs[np.lexsort((pairs["least"], pairs["other"], pairs["one"]))]
+    new = (pairs["one"][1:] != pairs["one"][:-1]) | (pairs["other"][1:] != pairs["other"][:-1])
+    starts = np.flatnonzero(np.r_[True, new])
+    shares = np.diff(np.r_[starts, len(pairs)]) / pairs["least"][starts]
+    pairs = pairs[starts]
     for (one, other, _), share in zip(pairs[shares >= ALIKE].tolist(), shares[shares >= ALIKE], strict=True):
         yield one, other, round(float(share), 4)
 
