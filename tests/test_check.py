@@ -25,7 +25,7 @@ from typing import Any, Self
 import filelock
 import pytest
 
-from onrecord import build, check, cli
+from onrecord import build, check, cli, pool
 from onrecord.model import Document
 
 CASES = Path(__file__).resolve().parent / "cases"
@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed_again_and_again_is_a_finding(
             job.set_exception(BrokenProcessPool())
             return job
 
-    monkeypatch.setattr(build, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Killed)
     monkeypatch.setattr(build, "SHARD_DOCUMENTS", 1)
     monkeypatch.setattr(build, "POOL_BYTES", 0)
     for name in ("visit", "visit-again"):
