@@ -221,6 +221,8 @@ def test_what_is_no_input_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFix
     assert told(text, capsys) == ["not-a-file"]
     (lines := tmp_path / "none.jsonl").write_text("")
     assert told(lines, capsys) == ["empty-file"]
+    lines.write_text("\n \n", "utf-8")
+    assert told(lines, capsys) == ["empty-file"]
     (named := tmp_path / "x.json").mkdir()
     assert told(named, capsys) == ["not-a-file"]
 

@@ -192,7 +192,7 @@ def read_lines(unit: Unit) -> Iterator[Document | Finding]:
 def _lines(unit: Unit) -> Iterator[Document | Finding]:
     file, (start, end) = unit.files[0], unit.span
     with open(file, "rb") as stream:
-        number = unit.line
+        number, blank = unit.line, True
         stream.seek(start)
         while stream.tell() < end:
             line = stream.readline(LONGEST_LINE)
@@ -200,7 +200,10 @@ def _lines(unit: Unit) -> Iterator[Document | Finding]:
                 _skip_line(stream)
             if line.strip():
                 yield from _guarded(_line, f"{file}:{number}", unit, line)
+                blank = False
             number += 1
+    if blank:
+        yield EMPTY_FILE.finding(file, "", "holds blank lines and nothing else")
 
 
 def _skip_line(stream: BinaryIO) -> None:
