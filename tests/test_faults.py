@@ -199,9 +199,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """A build in a process group of its own, as a terminal starts it."""
+    """A build in a process group of its own, as a terminal starts it: a suite in the background is deaf to Ctrl-C."""
     command = [sys.executable, "-m", "onrecord.cli", "build", *map(str, inputs), "--out", str(out), *options]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0)
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def interrupted(running: subprocess.Popen[str], out: Path) -> str:
