@@ -237,7 +237,7 @@ def test_a_mutated_file_beside_the_articles_ends_in_a_line_and_an_exit_code(
 ) -> None:
     monkeypatch.chdir(desk)
     file, chance = desk / name, random.Random(name)
-    good, rounds = file.read_bytes(), max(10, ROUNDS // 10)
+    good, rounds = file.read_bytes(), max(10, min(100, ROUNDS // 10))
     for number in range(rounds):
         file.write_bytes(mutated(file, good, chance))
         command = READ_BY[name][number % len(READ_BY[name])]
