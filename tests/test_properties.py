@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -81,7 +82,7 @@ def restructured(value: Any, chance: random.Random) -> Any:
         elif how == "exchange":
             holder[key] = json.loads(json.dumps(other[its]))
         else:
-            holder[key] = chance.choice(VALUES)
+            holder[key] = copy.deepcopy(chance.choice(VALUES))
     return value
 
 
