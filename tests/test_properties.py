@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def restructured(value: Any, chance: random.Random) -> Any:
         elif how == "exchange":
             holder[key] = json.loads(json.dumps(other[its]))
         else:
-            holder[key] = copy.deepcopy(chance.choice(VALUES))
+            holder[key] = deepcopy(chance.choice(VALUES))
     return value
 
 
