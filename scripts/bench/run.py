@@ -12,13 +12,15 @@ import hashlib
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -32,10 +34,12 @@ RESULTS = HERE / "RESULTS.md"
 ONRECORD = [sys.executable, "-m", "onrecord.cli", "build"]
 FLOOR, ONE = "floor: one process, no validation", "OnRecord, one worker"
 TWO, DASK = "OnRecord, two workers", "OnRecord, Dask, two workers"
+PAIR = "two such builds side by side"  # of one worker, that share nothing but the machine
+TWO_KILLED, DASK_KILLED = f"{TWO}, one killed", f"{DASK}, one killed"
 DATASETS, PANDAS = "datasets, tuned, two processes", "pandas and jsonschema"
-ALL = (FLOOR, ONE, TWO, DASK, DATASETS, PANDAS)
-MOST = {DATASETS: 1_000, PANDAS: 1_000}  # articles that it is given
-COUNTING = "for _ in range(40_000_000): pass"
+ALL = (FLOOR, ONE, PAIR, TWO, DASK, DATASETS, PANDAS)
+KILLED = (TWO_KILLED, DASK_KILLED)
+MOST = {PAIR: 1_000, DATASETS: 1_000, PANDAS: 1_000}  # articles that it is given
 PACKAGES = ("onrecord", "pyarrow", "pandas", "datasets", "jsonschema", "jsonschema-rs", "dask")
 
 
@@ -44,6 +48,9 @@ class Cost(NamedTuple):
     cpu: float  # seconds, children that ended included
     memory: float  # MB, the largest sum over the process tree that was seen
     largest: float  # MB, of the process in it that took most
+
+
+Costs = dict[str, Cost]  # by the system's name
 
 
 def measure(command: list[str], *others: psutil.Process, meanwhile: Callable[[psutil.Process], None] = id) -> Cost:
@@ -111,69 +118,63 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
         (folder / "scheduler.json").unlink(missing_ok=True)
 
 
-def systems(file: Path, folder: Path, address: str) -> dict[str, list[str]]:
-    onrecord = [*ONRECORD, str(file), "--out", str(folder / "onrecord")]
-    others = [sys.executable, str(HERE / "floor.py")]
+def command(name: str, file: Path, folder: Path, address: str) -> list[str]:
+    """What runs a system over a file, into the folder `out` of a folder."""
+    other = [sys.executable, str(HERE / "floor.py")]
+    onrecord, rest = [*ONRECORD, str(file), "--out"], [str(file), str(folder / "out")]
+    one = [*onrecord, str(folder / "out"), "--workers", "1"]
+    beside = [*onrecord, str(folder / "out/beside"), "--workers", "1"]
     return {
-        FLOOR: [*others, "floor", str(file), str(folder / "out"), "1"],
-        ONE: [*onrecord, "--workers", "1"],
-        TWO: [*onrecord, "--workers", "2"],
-        DASK: [*onrecord, "--engine", "dask", "--scheduler", address],
-        DATASETS: [*others, "datasets", str(file), str(folder / "out"), "2"],
-        PANDAS: [*others, "pandas", str(file), str(folder / "out"), "1"],
-    }
+        FLOOR: [*other, "floor", *rest, "1"],
+        ONE: one,
+        PAIR: [
+            "sh",
+            "-c",
+            f"{shlex.join(beside)} & {shlex.join([*one[:-3], f'{folder}/out/this', *one[-2:]])}; wait",
+        ],
+        TWO: [*one[:-1], "2"],
+        TWO_KILLED: [*one[:-1], "2"],
+        DASK: [*one[:-2], "--engine", "dask", "--scheduler", address],
+        DASK_KILLED: [*one[:-2], "--engine", "dask", "--scheduler", address],
+        DATASETS: [*other, "datasets", *rest, "2"],
+        PANDAS: [*other, "pandas", *rest, "1"],
+    }[name]
 
 
-def rounds(file: Path, folder: Path, count: int, names: Sequence[str]) -> dict[str, Cost]:
-    """The median costs of systems, by name."""
+def once(name: str, file: Path, folder: Path, killed_after: float) -> tuple[Cost, str]:
+    """What a system costs, and the digest of the manifest where it is a build; `verify` found the files as it says."""
+    victims: list[psutil.Process] = []
+    with cluster(folder) if "Dask" in name else nullcontext(("", [])) as (address, workers):
+
+        def kill(build: psutil.Process) -> None:
+            if not victims and time.time() - build.create_time() > killed_after:
+                victims.append(max(workers[1:] or family(build)[1:], key=resident))
+                victims[0].kill()
+
+        doing = command(name, file, folder, address)
+        cost = measure(doing, *workers, meanwhile=kill if name in KILLED else id)
+    assert len(victims) == (name in KILLED), "the build ended before its worker was killed"
+    digest, manifest = "", folder / "out/manifest.json"
+    if manifest.exists():
+        subprocess.run([*ONRECORD[:-1], "verify", str(folder / "out")], check=True, stdout=subprocess.DEVNULL)
+        digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    print(f"{name:<42} {cost.wall:8.1f} s {cost.largest:8,.0f} MB {digest[:8]}", file=sys.stderr, flush=True)
+    return cost, digest
+
+
+def rounds(file: Path, folder: Path, count: int, names: Sequence[str], killed_after: float) -> tuple[Costs, set[str]]:
+    """The median costs of systems, by name, and the digests of all that they built."""
     found: dict[str, list[Cost]] = {}
-    with cluster(folder) as (address, workers):
-        commands = systems(file, folder, address)
-        for name in [*names] * count:
-            cost = measure(commands[name], *(workers if name == DASK else ()))
-            found.setdefault(name, []).append(cost)
-            print(f"{name:<36} {cost.wall:8.1f} s {cost.largest:8,.0f} MB", file=sys.stderr)
-            shutil.rmtree(folder / "out", ignore_errors=True)
-    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}
+    digests = set()
+    for name in [*names] * count:
+        cost, digest = once(name, file, folder, killed_after)
+        found.setdefault(name, []).append(cost)
+        digests.add(digest)
+    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}, digests - {""}
 
 
-def digests(file: Path, folder: Path, after: float) -> Iterator[str]:
-    """Of builds undisturbed, and with a worker killed after so many seconds: the digest of the manifest, as a line."""
-    with cluster(folder) as (address, workers):
-        for name, killing in ((TWO, False), (TWO, True), (DASK, True)):
-            victims: list[psutil.Process] = []
-
-            def kill(process: psutil.Process, of: str = name, victims: list[psutil.Process] = victims) -> None:
-                if not victims and time.time() - process.create_time() > after:
-                    victims.append(max(family(process)[1:] if of == TWO else workers[1:], key=resident))
-                    victims[0].kill()
-
-            shutil.rmtree(folder / "onrecord", ignore_errors=True)
-            others = workers if name == DASK else ()
-            measure(systems(file, folder, address)[name], *others, meanwhile=kill if killing else id)
-            assert len(victims) == killing
-            subprocess.run(
-                [*ONRECORD[:-1], "verify", str(folder / "onrecord")], check=True, stdout=subprocess.DEVNULL
-            )
-            digest = hashlib.sha256((folder / "onrecord/manifest.json").read_bytes()).hexdigest()
-            told = f"- {name}, {f'one killed after {after:.0f} s' if killing else 'undisturbed'}: `{digest}`\n"
-            print(told, end="", file=sys.stderr)
-            yield told
-
-
-def parallel() -> float:
-    """How many times as long two processes take together that only count, as one takes alone."""
-
-    def counting(processes: int) -> float:
-        start = time.perf_counter()
-        for process in [subprocess.Popen([sys.executable, "-c", COUNTING]) for _ in range(processes)]:
-            process.wait()
-        return time.perf_counter() - start
-
-    return min(counting(2) for _ in range(3)) / min(counting(1) for _ in range(3))
-
-
-def table(articles: int, count: int, costs: dict[str, Cost]) -> str:
+def table(articles: int, count: int, costs: Costs, digests: set[str]) -> str:
     lines = [
         f"\n## {articles:,} articles, {'median of ' if count > 1 else ''}{count} round{'s' if count > 1 else ''}\n",
         "| system | wall, s | CPU, s | all memory, MB | largest process, MB | articles a second |",
@@ -189,6 +190,11 @@ def table(articles: int, count: int, costs: dict[str, Cost]) -> str:
         for one, other, aim in wanted
         if one in costs and other in costs
     ]
+    if PAIR in costs:
+        ceiling = 2 * costs[ONE].wall / costs[PAIR].wall
+        ratios.append(f"- {ONE}, twice, over {PAIR}: {ceiling:.2f}, which is what a second core is worth here")
+    same = "- SHA-256 of the manifest of every build by OnRecord, which names that of every file"
+    ratios += [f"{same if len(digests) == 1 else '- differing'}: `{digest}`" for digest in sorted(digests)]
     return "\n".join([*lines, "", *ratios]) + "\n"
 
 
@@ -203,17 +209,24 @@ def head() -> str:
         f"What a system was not given, it was too slow for ({PANDAS}), or it would have filled the disk\n"
         f"({DATASETS}: 1.4 MB of cache an article).\n\n"
         f"Machine: {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB; load averages at the start {load}.\n"
-        f"Here two processes that only count take {(slower := parallel()):.2f} times as long together as one alone,\n"
-        f"so that two workers can be {2 / slower:.2f} times as fast as one.\n"
         f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )
+
+
+def with_table(text: str, measured: str) -> str:
+    """The results with a table by its number of articles, in the place of a former one of as many."""
+    begin, *tables = re.split(r"\n(?=## )", text + measured)
+    by_size = {int(one.split()[1].replace(",", "")): one for one in tables}
+    return "\n".join([begin, *(by_size[size] for size in sorted(by_size))])
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--articles", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    options.add_argument("--rounds", type=int, default=5, help="0 for none of what is timed")
-    options.add_argument("--kill", type=float, metavar="S", help="at the largest size, kill workers after S seconds")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument(
+        "--kill", type=float, metavar="S", help="at the largest size, also kill workers after S seconds"
+    )
     options.add_argument("--append", action="store_true", help="to what a former run wrote, on the same machine")
     asked = options.parse_args()
     text = RESULTS.read_text("utf-8") if asked.append else head()
@@ -222,13 +235,10 @@ def main() -> None:
             folder = Path(name)
             file = workload.write(articles, folder / "articles.jsonl")
             chosen = [one for one in ALL if articles <= MOST.get(one, articles)]
-            if asked.rounds:
-                text += table(articles, asked.rounds, rounds(file, folder, asked.rounds, chosen))
-                RESULTS.write_text(text, "utf-8")
             if asked.kill and articles == max(asked.articles):
-                text += f"\n## {articles:,} articles, workers killed\n\n"
-                text += "SHA-256 of the manifest, which names that of every file, and `verify` found them so:\n\n"
-                text += "".join(digests(file, folder, asked.kill))
+                chosen += KILLED
+            measured = table(articles, asked.rounds, *rounds(file, folder, asked.rounds, chosen, asked.kill))
+        text = with_table(text, measured)
         RESULTS.write_text(text, "utf-8")
 
 
