@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onrecord import leaks
-from onrecord.leaks import Content, Copy, Grams
+from onrecord.leaks import Content, Grams, NearDuplicate
 
 SAID = "the Alma had left the harbour in good order and in fair weather"
 Said = tuple[str, str, str]  # story, split, text
 
 
-def copies(*shards: list[Said]) -> list[Copy]:
+def near_duplicates(*shards: list[Said]) -> list[NearDuplicate]:
     """What is found in contents that so many shards held; a content's id is its story, and its number over all shards."""
     ids = iter(range(sum(map(len, shards))))
     with TemporaryDirectory() as folder:
@@ -27,32 +27,32 @@ def copies(*shards: list[Said]) -> list[Copy]:
                 made.add(Content(f"{story}.wire.s{next(ids)}", f"{story}/wire.json", story, place), text)
             if made:
                 made.write(Path(folder) / f"{number}.parquet")
-        return leaks.copies(sorted(Path(folder).glob("*")))
+        return leaks.near_duplicates(sorted(Path(folder).glob("*")))
 
 
 def test_a_copy_in_another_story_is_found_whatever_its_case_and_quotes() -> None:
-    (found,) = copies([("alma", "train", SAID), ("brig", "test", f"“{SAID.upper()},” in all")])
+    (found,) = near_duplicates([("alma", "train", SAID), ("brig", "test", f"“{SAID.upper()},” in all")])
     assert (found.one.id, found.other.id) == ("alma.wire.s0", "brig.wire.s1")
     assert found.share == 1.0
     assert found.leaks
 
 
 def test_a_copy_in_the_same_story_or_split_leaks_nothing() -> None:
-    assert copies([("alma", "train", SAID), ("alma", "train", SAID)]) == []
-    (found,) = copies([("alma", "train", SAID), ("brig", "train", SAID)])
+    assert near_duplicates([("alma", "train", SAID), ("alma", "train", SAID)]) == []
+    (found,) = near_duplicates([("alma", "train", SAID), ("brig", "train", SAID)])
     assert not found.leaks
     assert list(leaks.findings([found], frozen=True)) == []
 
 
 def test_short_contents_and_other_words_are_no_copies() -> None:
-    assert copies([("alma", "train", "in good order"), ("brig", "test", "in good order")]) == []
+    assert near_duplicates([("alma", "train", "in good order"), ("brig", "test", "in good order")]) == []
     other = "the brig had stayed in port for a week because of high seas and wind"
-    assert copies([("alma", "train", SAID), ("brig", "test", other)]) == []
+    assert near_duplicates([("alma", "train", SAID), ("brig", "test", other)]) == []
 
 
 def test_a_content_copied_hundreds_of_times_is_found_all_the_same() -> None:
     many = [(f"s{i:03}", "test" if i == 150 else "train", SAID) for i in range(300)]
-    found = copies(many)
+    found = near_duplicates(many)
     assert any(copy.leaks for copy in found)
     assert len(found) < 1000
 
@@ -63,14 +63,14 @@ def contents(count: int) -> list[Said]:
 
 def test_copies_do_not_depend_on_how_contents_were_sharded() -> None:
     whole = contents(120)
-    assert copies(whole[:50], [], whole[50:51], whole[51:]) == copies(whole) != []
+    assert near_duplicates(whole[:50], [], whole[50:51], whole[51:]) == near_duplicates(whole) != []
 
 
 def test_copies_do_not_depend_on_how_many_files_they_are_dealt_out_to(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = contents(120)
-    found = copies(whole)
+    found = near_duplicates(whole)
     monkeypatch.setattr(leaks, "ROOM", 300)
-    assert copies(whole) == found
+    assert near_duplicates(whole) == found
 
 
 def test_nothing_is_left_beside_what_was_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_nothing_is_left_beside_what_was_compared(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(leaks, "_alike", failing)
     with pytest.raises(OSError, match="full"):
-        leaks.copies([tmp_path / "0.parquet"])
+        leaks.near_duplicates([tmp_path / "0.parquet"])
     assert seen
     assert [file.name for file in tmp_path.iterdir()] == ["0.parquet"]
 
@@ -99,14 +99,14 @@ def test_contents_that_share_an_id_are_no_copies_of_what_they_share_half_of() ->
             story = "alma" if number < 2 else "brig"
             made.add(Content(f"{story}.wire.s1", f"{number}.json", story, "train"), text)
             made.write(Path(folder) / f"{number}.parquet")
-        assert [copy.share for copy in leaks.copies(sorted(Path(folder).glob("*"))) if copy.share > 1] == []
+        assert [pair.share for pair in leaks.near_duplicates(sorted(Path(folder).glob("*"))) if pair.share > 1] == []
 
 
 def test_a_text_that_outlets_copy_fifty_times_is_found_in_files_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [(f"s{i:03}", "train", SAID) for i in range(50)]
-    found = copies(many)
+    found = near_duplicates(many)
     monkeypatch.setattr(leaks, "ROOM", 1_000)
-    assert copies(many) == found and len(found) == 50 * 49 // 2
+    assert near_duplicates(many) == found and len(found) == 50 * 49 // 2
 
 
 @given(
@@ -119,7 +119,7 @@ def test_copies_are_those_that_counting_by_hand_finds(contents: list[Said]) -> N
         words = text.split()
         return {tuple(words[k : k + 4]) for k in range(len(words) - 3)} if len(words) >= 8 else set()
 
-    found = {(copy.one.id, copy.other.id): copy.share for copy in copies(contents)}
+    found = {(copy.one.id, copy.other.id): copy.share for copy in near_duplicates(contents)}
     expected = {}
     for i, (story, _, text) in enumerate(contents):
         for j, (other, _, copy) in enumerate(contents):

@@ -60,7 +60,7 @@ def contents(count: int, folder: Path) -> None:
 
 
 def near_duplicates(folder: str) -> None:
-    print(len(leaks.copies(sorted(Path(folder).glob("*")))))
+    print(len(leaks.near_duplicates(sorted(Path(folder).glob("*")))))
 
 
 def unique_ids(count: str) -> None:

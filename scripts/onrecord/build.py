@@ -583,15 +583,15 @@ def _together(outcomes: Sequence[Outcome], settings: Settings, staging: Path) ->
     counts = gates.Counts()
     for outcome in outcomes:
         counts += outcome.reached
-    copies = leaks.copies([staging / _grams_file(outcome.shard) for outcome in outcomes if outcome.compared])
-    findings += leaks.findings(copies, frozen=settings.splits is not None)
+    found = leaks.near_duplicates([staging / _grams_file(outcome.shard) for outcome in outcomes if outcome.compared])
+    findings += leaks.findings(found, frozen=settings.splits is not None)
     if settings.thresholds is None:
-        return Whole(findings, {}, {}, leaks.csv(copies))
-    counts.copies.update(copy.one.id for copy in copies)
+        return Whole(findings, {}, {}, leaks.csv(found))
+    counts.copies.update(pair.one.id for pair in found)
     reached = gates.figures(counts)
     findings += gates.red(reached, settings.thresholds, settings.files["gates.json"])
     asked = gates.report(reached, settings.thresholds)
-    return Whole(findings, asked, gates.by_story(counts), leaks.csv(copies))
+    return Whole(findings, asked, gates.by_story(counts), leaks.csv(found))
 
 
 def _twice(outcomes: Iterable[Outcome]) -> Iterator[Finding]:

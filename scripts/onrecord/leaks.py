@@ -1,7 +1,7 @@
-"""Near-duplicates of different stories, by an exact inverted index of word runs that need not fit in memory.
+"""Near-duplicates of different stories, by an exact inverted index of word grams that need not fit in memory.
 
-`Grams` are what a shard's worker writes of its contents; `copies` deals them out by run over files, looks through one
-file at a time for contents that share a run, deals these pairs out again, and counts each pair's runs.
+`Grams` are what a shard's worker writes of its contents; `near_duplicates` deals them out over files by gram, looks
+through one file at a time for contents that share one, deals these pairs out again, and counts each pair's grams.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ import pyarrow.parquet as pq
 from onrecord import text as strings
 from onrecord.model import Finding, Rule, rules_of
 
-GRAM = 4  # words; shorter runs recur between unrelated news (“in a statement on”)
+GRAM = 4  # words in a row; fewer recur between unrelated news (“in a statement on”)
 LEAST_GRAMS = 5  # a content of fewer than 8 words says too little to be called a copy
 ALIKE = 0.6  # shared grams over the grams of the shorter
 COMMON = 50  # of the contents that share a gram, if they are more than this, only neighbours are compared
-ROOM = 32_000_000  # bytes of one file of runs or pairs, several of which are held at a time
+ROOM = 32_000_000  # bytes of one file of places or pairs, several of which are held at a time
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # odd: no word of a gram is lost in its hash
 _WORD = re.compile(r"\w+")
 
 # Contents and stories go by 64 bits of their ids, in whose order contents are neighbours however they were sharded.
-_RUN = np.dtype(
+_PLACE = np.dtype(  # a gram in a content, and size: how many grams the content has
     [("gram", "<u8"), ("content", "<u8"), ("story", "<u8"), ("size", "<u4")]
-)  # size: grams of the content
+)
 _PAIR = np.dtype([("one", "<u8"), ("other", "<u8"), ("least", "<u4")])  # least: grams of the shorter
-_HELD = 2 * _RUN.itemsize + _PAIR.itemsize + 16  # bytes that a pair takes while it is made
+_HELD = 2 * _PLACE.itemsize + _PAIR.itemsize + 16  # bytes that a pair takes while it is made
 _SCHEMA = pa.schema(
     [
         ("content", pa.uint64()),
@@ -66,7 +66,7 @@ class Content(NamedTuple):
     split: str
 
 
-class Copy(NamedTuple):
+class NearDuplicate(NamedTuple):
     """Two contents of different stories that say nearly the same, and the share of the shorter one's grams."""
 
     one: Content
@@ -79,7 +79,7 @@ class Copy(NamedTuple):
 
 
 class Grams:
-    """Contents as sets of hashed runs of four words: enough to compare them."""
+    """Contents as sets of hashed grams: enough to compare them."""
 
     def __init__(self) -> None:
         self._contents: list[tuple[int, *Content]] = []
@@ -89,17 +89,17 @@ class Grams:
         """Take a content in, unless it is too short to be called a copy of anything."""
         words = np.array([_hash64(word) for word in _WORD.findall(strings.fold(text))], np.uint64)
         if len(words) >= GRAM + LEAST_GRAMS - 1:
-            runs = words[: 1 - GRAM].copy()
+            grams = words[: 1 - GRAM].copy()
             for k in range(1, GRAM):
-                runs = runs * _STEP + words[k : len(words) + 1 - GRAM + k]
+                grams = grams * _STEP + words[k : len(words) + 1 - GRAM + k]
             self._contents.append((_digest64(content.id), *content))
-            self._grams.append(np.unique(runs))
+            self._grams.append(np.unique(grams))
 
     def __bool__(self) -> bool:
         return bool(self._contents)
 
     def write(self, file: Path) -> None:
-        """Into a file for `copies`, in a folder that is there."""
+        """Into a file for `near_duplicates`, in a folder that is there."""
         offsets = np.cumsum([0, *map(len, self._grams)], dtype=np.int32)
         grams = pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(self._grams)))
         columns = [pa.array(cells, part.type) for cells, part in zip(zip(*self._contents, strict=True), _SCHEMA)]
@@ -115,7 +115,7 @@ def _digest64(text: str) -> int:
     return int(strings.digest([text]), 16)
 
 
-def copies(files: Sequence[Path]) -> list[Copy]:
+def near_duplicates(files: Sequence[Path]) -> list[NearDuplicate]:
     """Near-duplicates of different stories in what `Grams` wrote, sorted.
 
     Of a formula in more than COMMON contents only neighbours are compared: a content copied that often is found all
@@ -126,19 +126,19 @@ def copies(files: Sequence[Path]) -> list[Copy]:
         return []
     size = sum(map(_bytes, files))
     with TemporaryDirectory(dir=files[0].parent) as folder:
-        runs = _dealt(map(_runs, files), "gram", Path(folder) / "runs", size)
-        shared = (found for file in runs for found in _sharing(file))
+        places = _dealt(map(_places, files), "gram", Path(folder) / "places", size)
+        shared = (found for file in places for found in _sharing(file))
         pairs = _dealt(shared, "one", Path(folder) / "pairs", size)
         alike = [found for file in pairs for small in _small(file) for found in _alike(small)]
     contents = _contents(files, {content for one, other, _ in alike for content in (one, other)})
     found = ((contents[one], contents[other], share) for one, other, share in alike)
-    return sorted(Copy(min(one, other), max(one, other), share) for one, other, share in found)
+    return sorted(NearDuplicate(min(one, other), max(one, other), share) for one, other, share in found)
 
 
 def _bytes(file: Path) -> int:
     held = pq.read_metadata(file)
     groups = (held.row_group(i).column(len(_SCHEMA) - 1) for i in range(held.num_row_groups))
-    return sum(int(group.num_values) for group in groups) * _RUN.itemsize
+    return sum(int(group.num_values) for group in groups) * _PLACE.itemsize
 
 
 def readable(file: Path) -> bool:
@@ -149,12 +149,12 @@ def readable(file: Path) -> bool:
         return False
 
 
-def _runs(file: Path) -> _Array:
+def _places(file: Path) -> _Array:
     table = pq.read_table(file, columns=["content", "story", "grams"])
     grams = table["grams"].combine_chunks()
     sizes = pc.list_value_length(grams).to_numpy()
     stories = {story: _digest64(story) for story in pc.unique(table["story"]).to_pylist()}
-    found = np.empty(int(sizes.sum()), _RUN)
+    found = np.empty(int(sizes.sum()), _PLACE)
     found["gram"] = grams.flatten().to_numpy()
     found["content"] = np.repeat(table["content"].to_numpy(), sizes)
     found["story"] = np.repeat(np.array([stories[s] for s in table["story"].to_pylist()], np.uint64), sizes)
@@ -180,18 +180,18 @@ def _dealt(arrays: Iterable[_Array], key: str, folder: Path, size: int, bits: in
 
 def _sharing(file: Path) -> Iterator[_Array]:
     """Pairs of contents of different stories that share a gram, once for each gram that they share."""
-    runs = np.fromfile(file, _RUN)
-    runs = runs[np.lexsort((runs["size"], runs["content"], runs["gram"]))]
-    same = (runs["gram"][1:] == runs["gram"][:-1]) & (runs["content"][1:] == runs["content"][:-1])
-    runs = runs[np.r_[True, ~same]]  # two contents with one id, which is an error, are one
-    starts = np.flatnonzero(np.r_[True, runs["gram"][1:] != runs["gram"][:-1]])
-    sizes = np.diff(np.r_[starts, len(runs)])
+    places = np.fromfile(file, _PLACE)
+    places = places[np.lexsort((places["size"], places["content"], places["gram"]))]
+    same = (places["gram"][1:] == places["gram"][:-1]) & (places["content"][1:] == places["content"][:-1])
+    places = places[np.r_[True, ~same]]  # two contents with one id, which is an error, are one
+    starts = np.flatnonzero(np.r_[True, places["gram"][1:] != places["gram"][:-1]])
+    sizes = np.diff(np.r_[starts, len(places)])
     for size in np.unique(sizes[sizes > 1]):
         a, b = np.triu_indices(size, 1) if size <= COMMON else (np.arange(size - 1), np.arange(1, size))
         alike = starts[sizes == size]
         for some in np.array_split(alike, 1 + len(alike) * len(a) * _HELD // ROOM):
             groups = some[:, None] + np.arange(size)
-            one, other = runs[groups[:, a].ravel()], runs[groups[:, b].ravel()]
+            one, other = places[groups[:, a].ravel()], places[groups[:, b].ravel()]
             apart = one["story"] != other["story"]
             found = np.empty(int(apart.sum()), _PAIR)
             found["one"], found["other"] = one["content"][apart], other["content"][apart]
@@ -236,18 +236,18 @@ def _contents(files: Iterable[Path], wanted: set[int]) -> dict[int, Content]:
     return found
 
 
-def findings(found: Iterable[Copy], *, frozen: bool) -> Iterator[Finding]:
-    """Copies across splits; an error where the splits are `frozen` in a list."""
-    for copy in found:
-        if copy.leaks:
-            runs = f"{copy.share:.0%} of its runs of four words"
-            what = f"shares {runs} with {copy.other.id}, which is in {copy.other.split}, not in {copy.one.split}"
-            where = f"statement {copy.one.id.rpartition('.')[2]}"
-            yield NEAR_DUPLICATE.finding(copy.one.file, where, what, severity="error" if frozen else "warning")
+def findings(found: Iterable[NearDuplicate], *, frozen: bool) -> Iterator[Finding]:
+    """Near-duplicates across splits; an error where the splits are `frozen` in a list."""
+    for pair in found:
+        if pair.leaks:
+            grams = f"{pair.share:.0%} of its runs of four words"
+            what = f"shares {grams} with {pair.other.id}, which is in {pair.other.split}, not in {pair.one.split}"
+            where = f"statement {pair.one.id.rpartition('.')[2]}"
+            yield NEAR_DUPLICATE.finding(pair.one.file, where, what, severity="error" if frozen else "warning")
 
 
-def csv(found: Iterable[Copy]) -> str:
-    """Copies across splits as a table; empty where there are none."""
+def csv(found: Iterable[NearDuplicate]) -> str:
+    """Near-duplicates across splits as a table; empty where there are none."""
     rows = [
         f"{one.id},{one.split},{other.id},{other.split},{share}\n"
         for one, other, share in found
