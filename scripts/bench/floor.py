@@ -4,7 +4,8 @@
 
 `floor` reads, flattens and writes in one process, without any validation or digest. `pandas` validates each line with
 jsonschema and builds frames. `datasets` maps Arrow batches through the fast validator, with as many processes as asked,
-to one table, filters it and writes what it finds.
+to one cached table, filters that batch by batch and writes what it finds. All three lay rows out with our own
+`tables.Tables`: beside OnRecord they show what its checks, digests and workers cost, not what laying out costs.
 """
 
 from __future__ import annotations
@@ -14,29 +15,26 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import jsonschema_rs
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import referencing
-from referencing.jsonschema import DRAFT202012
 
 from onrecord import check, split, tables
-from onrecord.model import CONFIGS, SCHEMAS, SPLITS, Story, arrow_schema
+from onrecord.model import CONFIGS, SCHEMAS, Story, arrow_schema
 
-BATCH = 200  # articles; larger ones take longer
+BATCH = 200  # articles
+WRITTEN: dict[str, Any] = {"compression": "zstd", "compression_level": 3, "version": "2.6"}  # as tables.write_part
 Lines = Iterable[str]
 
 
 def flattened(documents: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str, pa.Table]]:
     """Configuration, split and table of some stories' documents, trusted blindly."""
-    gc.disable()  # as we do
+    gc.disable()  # as a shard does: its rows hold no cycles
     made = tables.Tables({})
     story = Story("")
     for data in documents:
@@ -65,12 +63,17 @@ def batches(file: Path) -> Iterator[list[str]]:
     yield lines
 
 
-def floor(file: Path, out: Path, workers: int) -> None:
+def floor(file: Path, out: Path, _workers: int) -> None:
     for number, lines in enumerate(batches(file)):
         write(flattened(map(json.loads, lines)), out, number)
 
 
-def pandas(file: Path, out: Path, workers: int) -> None:
+def pandas(file: Path, out: Path, _workers: int) -> None:
+    import jsonschema  # none of this is for the others to load
+    import pandas as pd
+    import referencing
+    from referencing.jsonschema import DRAFT202012
+
     registry: referencing.Registry[Any] = referencing.Registry().with_resources(
         (f"{name}.schema.json", DRAFT202012.create_resource(schema)) for name, schema in SCHEMAS.items()
     )
@@ -83,7 +86,7 @@ def pandas(file: Path, out: Path, workers: int) -> None:
             target = out / config / place / f"{number:05}.parquet"
             target.parent.mkdir(parents=True, exist_ok=True)
             frame: pd.DataFrame = table.to_pandas()
-            frame.to_parquet(target, schema=arrow_schema(config), compression="zstd", index=False)
+            frame.to_parquet(target, schema=arrow_schema(config), index=False, **WRITTEN)
 
 
 # Rows of all configurations in one table, as one `map` can give them: a column means the same in each of them.
@@ -92,7 +95,9 @@ WIDE = WIDE.append(pa.field("split", pa.string()))
 
 
 @cache
-def _judges() -> list[jsonschema_rs.Validator]:
+def _judges() -> list[Any]:
+    import jsonschema_rs
+
     registry = jsonschema_rs.Registry([(f"{name}.schema.json", schema) for name, schema in SCHEMAS.items()])
     return [
         jsonschema_rs.Draft202012Validator(dict(SCHEMAS[kind]), registry=registry) for kind in ("article", "story")
@@ -100,7 +105,7 @@ def _judges() -> list[jsonschema_rs.Validator]:
 
 
 def _mapped(lines: pa.Table) -> pa.Table:
-    documents = [json.loads(line) for text in lines["lines"].to_pylist() for line in text.splitlines()]
+    documents = [json.loads(line) for text in lines["lines"].to_pylist() for line in text.split("\n") if line]
     for data in documents:
         _judges()["targets" in data].validate(data)
     found = (
@@ -112,32 +117,25 @@ def _mapped(lines: pa.Table) -> pa.Table:
     return pa.concat_tables([WIDE.empty_table(), *found], promote_options="default")
 
 
-def _chosen(rows: pa.Table, config: str, split: str) -> pa.Table:
-    mine = rows.filter(pc.and_(pc.equal(rows["config"], config), pc.equal(rows["split"], split)))
-    return mine.select(arrow_schema(config).names)
-
-
 def datasets(file: Path, out: Path, workers: int) -> None:
     from datasets import Dataset, Features  # slow to load, for the others too
 
-    def mapped(given: Any, function: Any, schema: pa.Schema, name: str, **options: Any) -> Any:
-        return given.with_format("arrow").map(
-            function, batched=True, num_proc=min(workers, len(given)), remove_columns=given.column_names,
-            features=Features.from_arrow_schema(schema), cache_file_name=str(out / f"{name}.arrow"), **options,
-        )  # fmt: skip
-
     out.mkdir(parents=True)
     lines = Dataset.from_dict({"lines": ["".join(lines) for lines in batches(file)]})
-    rows = mapped(lines, _mapped, WIDE, "rows", batch_size=1)
-    for config, place in ((config, place) for config in CONFIGS for place in SPLITS):
-        chosen = {"fn_kwargs": {"config": config, "split": place}, "batch_size": tables.ROW_GROUP}
-        mine = mapped(rows, _chosen, arrow_schema(config), f"{config}-{place}", **chosen)
-        if len(mine):
-            with pq.ParquetWriter(
-                out / f"{config}-{place}.parquet", arrow_schema(config), compression="zstd"
-            ) as part:
-                for batch in mine.with_format("arrow").iter(tables.ROW_GROUP):
-                    part.write_table(batch)
+    rows = lines.with_format("arrow").map(
+        _mapped, batched=True, batch_size=1, num_proc=min(workers, len(lines)), remove_columns=lines.column_names,
+        features=Features.from_arrow_schema(WIDE), cache_file_name=str(out / "rows.arrow"),
+    )  # fmt: skip
+    with ExitStack() as open_ones:
+        parts: dict[tuple[str, str], pq.ParquetWriter] = {}
+        for batch in rows.with_format("arrow").iter(tables.ROW_GROUP):
+            there = batch.select(["config", "split"]).group_by(["config", "split"]).aggregate([]).to_pylist()
+            for config, place in (one.values() for one in there):
+                if (config, place) not in parts:
+                    made = pq.ParquetWriter(out / f"{config}-{place}.parquet", arrow_schema(config), **WRITTEN)
+                    parts[config, place] = open_ones.enter_context(made)
+                chosen = pc.and_(pc.equal(batch["config"], config), pc.equal(batch["split"], place))
+                parts[config, place].write_table(batch.filter(chosen).select(arrow_schema(config).names))
 
 
 SYSTEMS = {"floor": floor, "pandas": pandas, "datasets": datasets}
@@ -145,5 +143,4 @@ SYSTEMS = {"floor": floor, "pandas": pandas, "datasets": datasets}
 if __name__ == "__main__":
     name, file, out, workers = sys.argv[1:]
     shutil.rmtree(out, ignore_errors=True)
-    assert set(CONFIGS)
     SYSTEMS[name](Path(file), Path(out), int(workers))

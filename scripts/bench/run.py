@@ -3,6 +3,7 @@
     python scripts/bench/run.py [--articles 1000 10000 100000] [--rounds 5] [--kill 60]
 
 The systems take turns in each round, so that a machine's moods fall on all alike; figures are medians over rounds.
+A table takes the place of a former one of as many articles; the others stay.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import platform
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -39,38 +41,43 @@ TWO_KILLED, DASK_KILLED = f"{TWO}, one killed", f"{DASK}, one killed"
 DATASETS, PANDAS = "datasets, tuned, two processes", "pandas and jsonschema"
 ALL = (FLOOR, ONE, PAIR, TWO, DASK, DATASETS, PANDAS)
 KILLED = (TWO_KILLED, DASK_KILLED)
-MOST = {PAIR: 1_000, DATASETS: 1_000, PANDAS: 1_000}  # articles that it is given
+MOST = {PAIR: 1_000, DATASETS: 1_000, PANDAS: 1_000}  # articles that it is given, to save time
+CPUS = Path("/proc/cpuinfo")
 PACKAGES = ("onrecord", "pyarrow", "pandas", "datasets", "jsonschema", "jsonschema-rs", "dask")
 
 
 class Cost(NamedTuple):
     wall: float  # seconds
-    cpu: float  # seconds, children that ended included
+    cpu: float  # seconds, of all children too
     memory: float  # MB, the largest sum over the process tree that was seen
-    largest: float  # MB, of the process in it that took most
-
-
-Costs = dict[str, Cost]  # by the system's name
+    largest: float  # MB, the most that one process in it took
 
 
 def measure(command: list[str], *others: psutil.Process, meanwhile: Callable[[psutil.Process], None] = id) -> Cost:
     """What a command costs, and with it the processes that work for it elsewhere; `meanwhile` is told of it often."""
-    before = sum(map(spent, others))
+    before, ended = list(map(spent, others)), of_children()
+    worked = before
     start = time.perf_counter()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak, largest, own = 0.0, 0.0, {}
+    peak = largest = 0.0
     while process.poll() is None:
-        tree = family(process)
-        own.update({one.pid: max(own.get(one.pid, 0.0), spent(one)) for one in tree})
-        sizes = list(map(resident, [*tree, *others]))
-        peak, largest = max(peak, sum(sizes)), max(largest, *sizes)
+        sizes = list(map(resident, [*family(process), *others]))
+        peak, largest = max(peak, sum(sizes)), max([largest, *sizes])
+        worked = list(map(max, worked, map(spent, others)))  # one may be killed
         meanwhile(process)
         with suppress(psutil.TimeoutExpired):
-            process.wait(0.1)
+            process.wait(0.2)
     wall = time.perf_counter() - start
     if process.returncode not in (0, 2):
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return Cost(wall, sum(own.values()) + sum(map(spent, others)) - before, peak / 1e6, largest / 1e6)
+    cpu = of_children() - ended + sum(worked) - sum(before)
+    return Cost(wall, cpu, peak / 1e6, largest / 1e6)
+
+
+def of_children() -> float:
+    """Seconds of all processes that ended as children of this one, or of such children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -98,6 +105,8 @@ def resident(process: psutil.Process) -> float:
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
     """A Dask scheduler and two workers of one thread each, over the loopback."""
+    import distributed  # for nobody else to load
+
     where = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard", "--host", "127.0.0.1"]
     dask = [sys.executable, "-m", "dask"]
     worker = ["worker", *where, "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
@@ -107,9 +116,13 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
         for command in commands:
             started.append(psutil.Popen(command, cwd=folder, stderr=subprocess.DEVNULL))
             while not (folder / "scheduler.json").exists():
+                if started[0].poll() is not None:
+                    raise RuntimeError("the scheduler ended")
                 time.sleep(0.1)
-        time.sleep(5)  # for the workers to register
-        yield json.loads((folder / "scheduler.json").read_text())["address"], started
+        address = json.loads((folder / "scheduler.json").read_text())["address"]
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address, started
     finally:
         for process in reversed(started):
             with suppress(psutil.NoSuchProcess):  # it was killed
@@ -120,70 +133,80 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
 
 def command(name: str, file: Path, folder: Path, address: str) -> list[str]:
     """What runs a system over a file, into the folder `out` of a folder."""
-    other = [sys.executable, str(HERE / "floor.py")]
-    onrecord, rest = [*ONRECORD, str(file), "--out"], [str(file), str(folder / "out")]
-    one = [*onrecord, str(folder / "out"), "--workers", "1"]
-    beside = [*onrecord, str(folder / "out/beside"), "--workers", "1"]
+
+    def build(*rest: str, out: str = "out") -> list[str]:
+        return [*ONRECORD, str(file), "--out", str(folder / out), *rest]
+
+    def other(system: str, workers: str) -> list[str]:
+        return [sys.executable, str(HERE / "floor.py"), system, str(file), str(folder / "out"), workers]
+
+    one, two = (shlex.join(build("--workers", "1", out=f"out/{beside}")) for beside in "12")
     return {
-        FLOOR: [*other, "floor", *rest, "1"],
-        ONE: one,
-        PAIR: [
-            "sh",
-            "-c",
-            f"{shlex.join(beside)} & {shlex.join([*one[:-3], f'{folder}/out/this', *one[-2:]])}; wait",
-        ],
-        TWO: [*one[:-1], "2"],
-        TWO_KILLED: [*one[:-1], "2"],
-        DASK: [*one[:-2], "--engine", "dask", "--scheduler", address],
-        DASK_KILLED: [*one[:-2], "--engine", "dask", "--scheduler", address],
-        DATASETS: [*other, "datasets", *rest, "2"],
-        PANDAS: [*other, "pandas", *rest, "1"],
+        FLOOR: other("floor", "1"),
+        ONE: build("--workers", "1"),
+        PAIR: ["sh", "-c", f"{one} & {two}; code=$?; wait $!; exit $(($? | code))"],
+        TWO: build("--workers", "2"),
+        TWO_KILLED: build("--workers", "2"),
+        DASK: build("--engine", "dask", "--scheduler", address),
+        DASK_KILLED: build("--engine", "dask", "--scheduler", address),
+        DATASETS: other("datasets", "2"),
+        PANDAS: other("pandas", "1"),
     }[name]
 
 
-def once(name: str, file: Path, folder: Path, killed_after: float) -> tuple[Cost, str]:
-    """What a system costs, and the digest of the manifest where it is a build; `verify` found the files as it says."""
+def once(name: str, file: Path, folder: Path, killed_after: float | None) -> tuple[Cost, set[str]]:
+    """What a run costs, and the digests of the manifests of what it built, which `verify` found to be so."""
     victims: list[psutil.Process] = []
     with cluster(folder) if "Dask" in name else nullcontext(("", [])) as (address, workers):
 
         def kill(build: psutil.Process) -> None:
-            if not victims and time.time() - build.create_time() > killed_after:
-                victims.append(max(workers[1:] or family(build)[1:], key=resident))
+            there = workers[1:] or family(build)[1:]
+            if there and not victims and killed_after and time.time() - build.create_time() > killed_after:
+                victims.append(max(there, key=resident))
                 victims[0].kill()
 
         doing = command(name, file, folder, address)
         cost = measure(doing, *workers, meanwhile=kill if name in KILLED else id)
-    assert len(victims) == (name in KILLED), "the build ended before its worker was killed"
-    digest, manifest = "", folder / "out/manifest.json"
-    if manifest.exists():
-        subprocess.run([*ONRECORD[:-1], "verify", str(folder / "out")], check=True, stdout=subprocess.DEVNULL)
-        digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    shutil.rmtree(folder / "out", ignore_errors=True)
-    print(f"{name:<42} {cost.wall:8.1f} s {cost.largest:8,.0f} MB {digest[:8]}", file=sys.stderr, flush=True)
-    return cost, digest
-
-
-def rounds(file: Path, folder: Path, count: int, names: Sequence[str], killed_after: float) -> tuple[Costs, set[str]]:
-    """The median costs of systems, by name, and the digests of all that they built."""
-    found: dict[str, list[Cost]] = {}
+    if len(victims) != (name in KILLED):
+        raise RuntimeError("the build ended before its worker was killed")
     digests = set()
+    for manifest in (folder / "out").glob("**/manifest.json"):
+        subprocess.run([*ONRECORD[:-1], "verify", str(manifest.parent)], check=True, stdout=subprocess.DEVNULL)
+        digests.add(hashlib.sha256(manifest.read_bytes()).hexdigest())
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    print(f"{name:<52} {cost.wall:8.1f} s {cost.largest:8,.0f} MB", file=sys.stderr, flush=True)
+    return cost, digests
+
+
+def rounds(
+    file: Path, folder: Path, count: int, names: Sequence[str], killed_after: float | None
+) -> tuple[dict[str, list[Cost]], str]:
+    """The costs of systems, by name, and the digest of the manifest of all that was built. Raises where they differ."""
+    found: dict[str, list[Cost]] = {}
+    digests: set[str] = set()
     for name in [*names] * count:
-        cost, digest = once(name, file, folder, killed_after)
+        cost, built = once(name, file, folder, killed_after)
         found.setdefault(name, []).append(cost)
-        digests.add(digest)
-    return {name: Cost(*map(median, zip(*costs, strict=True))) for name, costs in found.items()}, digests - {""}
+        digests |= built
+        if len(digests) > 1:
+            raise RuntimeError(f"{name} built something else: {digests}")
+    return found, digests.pop()
 
 
-def table(articles: int, count: int, costs: Costs, digests: set[str]) -> str:
+def table(articles: int, count: int, found: dict[str, list[Cost]], digest: str) -> str:
     lines = [
-        f"\n## {articles:,} articles, {'median of ' if count > 1 else ''}{count} round{'s' if count > 1 else ''}\n",
-        "| system | wall, s | CPU, s | all memory, MB | largest process, MB | articles a second |",
-        "|---|---:|---:|---:|---:|---:|",
+        f"\n## {articles:,} articles, {f'medians of {count} rounds' if count > 1 else 'one round'}\n",
+        f"By `{shlex.join(['python', 'scripts/bench/run.py', *sys.argv[1:]])}`.\n",
+        "| system | wall, s | from – to | CPU, s | all memory, MB | largest process, MB | articles a second |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    lines += [
-        f"| {name} | {c.wall:.1f} | {c.cpu:.1f} | {c.memory:,.0f} | {c.largest:,.0f} | {articles / c.wall:,.0f} |"
-        for name, c in costs.items()
-    ]
+    costs = {name: Cost(*map(median, zip(*rounds, strict=True))) for name, rounds in found.items()}
+    for name, c in costs.items():
+        walls = [one.wall for one in found[name]]
+        lines.append(
+            f"| {name} | {c.wall:.1f} | {min(walls):.1f} – {max(walls):.1f} | {c.cpu:.1f} | {c.memory:,.0f} "
+            f"| {c.largest:,.0f} | {articles * (1 + (name == PAIR)) / c.wall:,.0f} |"
+        )
     wanted = ((ONE, FLOOR, "at most 1.7"), (ONE, TWO, "at least 1.8"), (DATASETS, TWO, "at least 1.4"))
     ratios = [
         f"- {one}, over {other}: {costs[one].wall / costs[other].wall:.2f} (aim: {aim})"
@@ -191,33 +214,38 @@ def table(articles: int, count: int, costs: Costs, digests: set[str]) -> str:
         if one in costs and other in costs
     ]
     if PAIR in costs:
-        ceiling = 2 * costs[ONE].wall / costs[PAIR].wall
-        ratios.append(f"- {ONE}, twice, over {PAIR}: {ceiling:.2f}, which is what a second core is worth here")
-    same = "- SHA-256 of the manifest of every build by OnRecord, which names that of every file"
-    ratios += [f"{same if len(digests) == 1 else '- differing'}: `{digest}`" for digest in sorted(digests)]
+        ratio = 2 * costs[ONE].wall / costs[PAIR].wall
+        ratios.append(f"- {ONE}, twice, over {PAIR}: {ratio:.2f}, which is what a second core is worth here")
+    ratios.append(
+        f"- SHA-256 of the manifest, which names that of every file, of every build by OnRecord: `{digest}`"
+    )
     return "\n".join([*lines, "", *ratios]) + "\n"
 
 
 def head() -> str:
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    found = re.search(r"model name\s*: (.*)", CPUS.read_text()) if CPUS.exists() else None
     return (
         "# Speed\n\n"
-        "Made by `python scripts/bench/run.py`. In each round every system takes its turn, started anew, its imports\n"
-        "included; only Dask's workers are up before. Memory is what is resident, of Dask with scheduler and workers.\n"
-        f"What a system was not given, it was too slow for ({PANDAS}), or it would have filled the disk\n"
-        f"({DATASETS}: 1.4 MB of cache an article).\n\n"
-        f"Machine: {os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GB; load averages at the start {load}.\n"
+        "Made by `scripts/bench/run.py`. In each round every system takes its turn, started anew, its imports included;\n"
+        "only Dask's scheduler and workers are up before. CPU is the kernel's account of a command and its children.\n"
+        "Memory is what was resident, five times a second: a page that processes share counts for each, and Dask's\n"
+        "scheduler and workers are counted in. Articles have one annotator; near-duplicates are not sought. The floor,\n"
+        "`datasets` and pandas lay rows out with OnRecord's own code, without its checks of offsets and references\n"
+        "and without digests. `datasets` maps Arrow batches through the validator to one cached table and filters it;\n"
+        f"it, pandas and two builds side by side were given no more than {MOST[PANDAS]:,} articles, to save time.\n"
+        "Of two Dask workers, one that is killed is not replaced; of a pool's, it is.\n\n"
+        f"Machine: {os.cpu_count()} cores ({found[1] if found else platform.machine()}), {memory:.0f} GiB.\n"
         f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )
 
 
 def with_table(text: str, measured: str) -> str:
-    """The results with a table by its number of articles, in the place of a former one of as many."""
-    begin, *tables = re.split(r"\n(?=## )", text + measured)
+    """The results under a new head, with a table by its number of articles, in the place of one of as many."""
+    _, *tables = re.split(r"\n(?=## )", text + measured)
     by_size = {int(one.split()[1].replace(",", "")): one for one in tables}
-    return "\n".join([begin, *(by_size[size] for size in sorted(by_size))])
+    return "\n".join([head(), *(by_size[size] for size in sorted(by_size))])
 
 
 def main() -> None:
@@ -227,9 +255,9 @@ def main() -> None:
     options.add_argument(
         "--kill", type=float, metavar="S", help="at the largest size, also kill workers after S seconds"
     )
-    options.add_argument("--append", action="store_true", help="to what a former run wrote, on the same machine")
+    options.add_argument("--new", action="store_true", help="keep no table of a former run; for another machine")
     asked = options.parse_args()
-    text = RESULTS.read_text("utf-8") if asked.append else head()
+    text = head() if asked.new or not RESULTS.exists() else RESULTS.read_text("utf-8")
     for articles in asked.articles:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -33,6 +33,8 @@ def cases(report: Path) -> Found:
     for case in ElementTree.parse(report).iter("testcase"):
         told = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
         name = case.attrib["name"].split("[")[0].removeprefix("test_").replace("_", " ")
+        if told.get("kind") not in found:
+            raise SystemExit(f"{name} is marked with no kind of {KINDS}")
         counts = found[told["kind"]].setdefault(name, Counter())
         if case.find("skipped") is not None:
             counts["skipped"] += 1
@@ -68,6 +70,8 @@ def main() -> int:
         command = [sys.executable, "-m", "pytest", "-q", "-m", "security", f"--junitxml={report}"]
         command += ["-o", "junit_family=xunit1", "-o", "faulthandler_timeout=0"]  # fuzzing guards each try
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "ONRECORD_FUZZ": str(asked.fuzz)})
+        if done.returncode not in (0, 1):  # no tests, or none that ran
+            return done.returncode
         made = table(cases(report))
     FILE.write_text(BLOCK.sub(lambda block: block[1] + made + block[2], FILE.read_text("utf-8")), "utf-8")
     return done.returncode

@@ -34,6 +34,8 @@ def sentences() -> tuple[str, ...]:
     """What texts are made of: sentences of 8 to 40 words."""
     corpora = os.environ.get("ONRECORD_CORPORA")
     files = sorted(Path(corpora).rglob("polnear/**/*.txt")) if corpora else []
+    if corpora and not files:
+        raise FileNotFoundError(f"{corpora} holds no polnear/**/*.txt")
     texts = (unicodedata.normalize("NFC", file.read_text("utf-8")) for file in files)
     found = {one for text in texts for one in re.split(r"(?<=[.!?])\s+", text)}
     real = (" ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ufeff]", " ", one).split()) for one in sorted(found))
