@@ -16,15 +16,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import guarded
-from onrecord import build, check, cli, formats, layers, tables
+from onrecord import build, check, cli, formats, layers, predictions, scoring, tables
 from onrecord import text as strings
 from onrecord.formats import labelstudio, own
-from onrecord.model import Article, Document, Finding, Statement, Story
+from onrecord.model import STANCES, Article, Document, Finding, Statement, Story
 from test_audit import answered
 from test_brat import articles
 
@@ -187,6 +190,11 @@ READ_BY = {  # a file, and the commands that read it
     "gold/README.md": [["diff", "gold", "same"], ["diff", "same", "gold"]],
     "predictions.jsonl": [["score", "predictions.jsonl", "--gold", "same"]],
     "predictions.csv": [["score", "predictions.csv", "--gold", "same"]],
+    "predictions.parquet": [["score", "predictions.parquet", "--gold", "same"]],
+    "profile.jsonl": [["score", "profile.jsonl", "--config", "profile", "--gold", "same"]],
+    "attribution.jsonl": [["score", "attribution.jsonl", "--config", "attribution", "--gold", "same"]],
+    "gold/data/stance/test.parquet": [["score", "predictions.csv", "--gold", "gold"]],
+    "gold/data/pairs/test.parquet": [["score", "profile.jsonl", "--config", "profile", "--gold", "gold"]],
     "sheet.json": [["votes", "sheet.json"]],
     "dataset/draw.csv": [["votes", "sheet.json"]],
     "dataset/splits.csv": [["check", "dataset"]],
@@ -210,11 +218,29 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert cli.main(["build", visit, "--out", str(folder / name)]) == cli.CLEAN
     shutil.copytree(VISIT, folder / "texts")
     (folder / "texts/gazette.txt").write_text((VISIT / "gazette.txt").read_text("utf-8").replace("day", "night"))
-    rows = [row["id"] for found in rows_of(folder / "gold").values() for row in found if row.get("stance")]
-    lines.write_text(
-        "".join(f'{{"id": "{one}", "label": "deny", "probabilities": {{"deny": 1.0}}}}\n' for one in rows)
+    rows = predictions.read_gold(folder / "gold", "stance", "test")["id"].to_pylist()
+    odds = {label: float(label == "deny") for label in STANCES}
+    lines.write_text("".join(json.dumps({"id": one, "label": "deny", "probabilities": odds}) + "\n" for one in rows))
+    columns = {
+        "id": rows,
+        "label": ["deny"] * len(rows),
+        **{f"p_{label}": [p] * len(rows) for label, p in odds.items()},
+    }
+    table = pa.table(columns)
+    pq.write_table(table, folder / "predictions.parquet")
+    pa_csv.write_csv(table, folder / "predictions.csv")
+    gold = predictions.read_gold(folder / "gold", "profile", "test")
+    sets = [
+        {"id": unit, "profile": [dict(zip(scoring.PROFILE, entry, strict=True)) for entry in found]}
+        for unit, found in scoring.gold_profiles(gold).items()
+    ]
+    said = (
+        predictions.read_gold(folder / "gold", "attribution", "test")
+        .select(["article_id", *scoring.ROLES])
+        .to_pylist()
     )
-    (folder / "predictions.csv").write_text("id,label\n" + "".join(f"{one},deny\n" for one in rows), "utf-8")
+    for name, found in (("profile", sets), ("attribution", said)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found), "utf-8")
     corpus = folder / "dataset"
     shutil.copytree(committed / "stories" / WHOLE, corpus / "stories" / WHOLE)
     shutil.copytree(folder / "layer", corpus / "layers/wire")
@@ -232,6 +258,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = next((committed / "benchmark/results").glob("tfidf*.json"))
     shutil.copyfile(result, corpus / "benchmark/results/mine.json")
     return folder
+
+
+@pytest.mark.parametrize("name", [name for name, (command, *_) in READ_BY.items() if command[0] == "score"])
+def test_a_file_that_is_not_mutated_scores(name: str, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
+    assert cli.main(READ_BY[name][0]) == cli.CLEAN
 
 
 @pytest.mark.parametrize("name", READ_BY)
@@ -368,8 +400,6 @@ def test_neither_order_nor_files_nor_listing_nor_shards_change_a_row(
 
 def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of every configuration and split, by id, however many files they stand in."""
-    import pyarrow.parquet as pq
-
     found: dict[str, list[dict[str, Any]]] = {}
     for file in sorted(out.glob("data/*/*.parquet")):
         rows = found.setdefault(f"{file.parent.name}/{file.stem.split('-')[0]}", [])

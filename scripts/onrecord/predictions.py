@@ -14,9 +14,10 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from onrecord import scoring, tables
-from onrecord.model import SPLITS, Finding, config_label
+from onrecord.model import LABELS, SPLITS, Finding, arrow_schema, config_label
 from onrecord.scoring import FORM, NO_GOLD, SLICES, Report, Unscorable
 
+NONE: Mapping[str, str] = {}
 NESTING = 500  # brackets that one line opens, and that are left open before it
 
 Predictions: TypeAlias = "str | Path | pa.Table"
@@ -88,33 +89,63 @@ def read_gold(folder: Path, config: str, split: str, annotator: str | None = Non
     task = "pairs" if config == "profile" else config
     if task == "attribution":
         table = read_split(folder, task, split)
+        _demand(folder, table, ("id", "story", "article_id", "primary", "annotator", "content"))
+        if not all(map(scoring.is_statement, table.select(scoring.ROLES).to_pylist())):
+            raise Unscorable([NO_GOLD.finding(str(folder), "", "has rows without fragments of content")])
         mine = table["primary"] if annotator is None else pc.equal(table["annotator"], annotator)
         table = table.filter(mine)
         if not table.num_rows:
             raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no pass of {annotator!r} in {split}")])
         return table.select(["id", "story", "article_id", *scoring.ROLES])
     if task == "contrast":
-        return read_split(
-            folder, task, split, ["id", "original", "edit", "control", "story", "stance", "original_stance"]
-        )
-    return read_split(
-        folder, task, split, ["id", "story", "article_id", "target_id", "act", config_label(task), *SLICES]
-    )
+        labels = {"stance": "stance", "original_stance": "stance"}
+        needed = ["id", "original", "edit", "control", "story"]
+        return _demand(folder, read_split(folder, task, split, [*needed, *labels]), needed, labels)
+    label = str(config_label(task))
+    needed = ["id", "story", *(["article_id", "target_id", "depth"] if config == "profile" else ["act"])]
+    table = read_split(folder, task, split, [*needed, label, "article_id", "target_id", "act", *SLICES])
+    return _demand(folder, table, needed, {label: label})
+
+
+def _demand(folder: Path, table: pa.Table, names: Sequence[str], labels: Mapping[str, str] = NONE) -> pa.Table:
+    """A table of gold in which no row lacks what is named, or one of the labels. Raises Unscorable."""
+    if absent := [name for name in (*names, *labels) if name not in table.column_names]:
+        raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no column {', '.join(absent)}")])
+    empty = [name for name in names if table[name].null_count]
+    for name, kind in labels.items():
+        if not pc.all(pc.is_in(table[name], value_set=pa.array(LABELS[kind])), min_count=0).as_py():
+            empty.append(name)
+    if empty:
+        raise Unscorable([NO_GOLD.finding(str(folder), "", f"has rows without {', '.join(empty)} as a build has it")])
+    return table
 
 
 def read_split(folder: Path, config: str, split: str, wanted: Sequence[str | None] | None = None) -> pa.Table:
     """A built split, of its columns those that are wanted or all. Raises Unscorable where the folder has none."""
-    files = [file for file in sorted(folder.glob(f"data/{config}/*.parquet")) if file.stem.split("-")[0] == split]
+    found = sorted(file for file in folder.glob(f"data/{config}/*.parquet") if file.is_file())
+    files = [file for file in found if file.stem.split("-")[0] == split]
     if not files:
         raise Unscorable([NO_GOLD.finding(str(folder), "", f"has no data/{config}/{split}.parquet")])
-    names = wanted and [name for name in pq.read_schema(files[0]).names if name in wanted]
-    return pa.concat_tables([pq.read_table(file, columns=names) for file in files])
+    try:
+        names = wanted and [name for name in pq.read_schema(files[0]).names if name in wanted]
+        table = _whole(pa.concat_tables([pq.read_table(file, columns=names) for file in files]))
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise Unscorable([NO_GOLD.finding(str(files[0]), "", str(error).split("\n")[0])]) from error
+    ours = arrow_schema(config)
+    for part in table.schema:
+        if part.name in ours.names and part.type != (wants := ours.field(part.name).type):
+            raise Unscorable([NO_GOLD.finding(str(files[0]), "", f"has {part.name} as {part.type}, not {wants}")])
+    return table
 
 
 def gold_fingerprint(folder: Path, config: str, split: str) -> str:
     """The fingerprint of a split as the folder's manifest names it."""
-    listed = tables.read_manifest(folder)["configs"]["pairs" if config == "profile" else config]
-    return str(listed["splits"][split]["fingerprint"])
+    try:
+        listed = tables.read_manifest(folder)["configs"]["pairs" if config == "profile" else config]
+        return str(listed["splits"][split]["fingerprint"])
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"has a manifest without {config} of {split}"
+        raise Unscorable([NO_GOLD.finding(str(folder), "", what)]) from error
 
 
 def described(folder: Path, config: str, split: str) -> dict[str, str | int]:
@@ -134,16 +165,28 @@ def protocol_of(table: pa.Table) -> str:
 
 def read(file: Path) -> pa.Table:
     """A file of predictions, by its ending: .parquet, .csv, else JSON lines. Raises Unscorable where it is none."""
+    if file.exists() and not file.is_file():  # a pipe would let us wait for ever
+        raise Unscorable([FORM.finding(str(file), "", "is no file")])
     try:
         if file.suffix == ".parquet":
-            return _plain(pq.read_table(file))
+            return _plain(_whole(pq.read_table(file)))
         if file.suffix == ".csv":
             words = {"id": pa.string(), "label": pa.string()}
             typed = pa_csv.ConvertOptions(column_types=words, strings_can_be_null=False)
-            return _plain(pa_csv.read_csv(file, convert_options=typed))
-        return _fast(file)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
-        raise Unscorable([FORM.finding(str(file), "", str(error).splitlines()[0])]) from error
+            return _plain(_whole(pa_csv.read_csv(file, convert_options=typed)))
+        return _whole(_fast(file))
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, OverflowError, UnicodeError) as error:
+        raise Unscorable([FORM.finding(str(file), "", str(error).split("\n")[0])]) from error
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """A table that holds what its types say, and no column twice. Raises ArrowInvalid."""
+    if len(set(table.column_names)) < table.num_columns:
+        raise pa.ArrowInvalid(f"has a column twice: {', '.join(sorted(table.column_names))}")
+    table.validate(full=True)
+    return table
 
 
 def _plain(table: pa.Table) -> pa.Table:
@@ -168,6 +211,8 @@ def _fast(file: Path) -> pa.Table:
             table = table.drop_columns([name])
     if "probabilities" not in table.column_names:
         return table
+    if not pa.types.is_struct(table["probabilities"].type):
+        return pa.Table.from_pylist(_lines(file))
     odds = table["probabilities"].combine_chunks()
     for part in odds.type:
         table = table.append_column(scoring.PROBABILITY + part.name, pc.struct_field(odds, [part.name]))

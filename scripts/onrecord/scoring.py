@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from onrecord import text as strings
-from onrecord.model import LABELS, Finding, Rule, config_label, rules_of
+from onrecord.model import LABELS, Finding, Rule, config_label, on_a_line, rules_of
 
 LEAST_STORIES = 10  # under which neither interval nor p-value is given: they would not hold what they promise
 CONFIDENCE = 0.95
@@ -62,7 +62,9 @@ ODDS = Rule(
     "Probabilities are of all labels, from 0 to 1, and sum to 1.",
     "normalise them, or leave them out",
 )
-NO_GOLD = Rule("gold-missing", 5, "A gold folder holds the tables of its split.", "run `onrecord build`")
+NO_GOLD = Rule(
+    "gold-missing", 5, "A gold folder holds the tables of its split as a build wrote them.", "build it again"
+)
 RULES = rules_of(globals())
 
 
@@ -304,11 +306,17 @@ def _odds_findings(predicted: pa.Table, labels: Sequence[str], file: str) -> lis
     wanted = [PROBABILITY + label for label in labels]
     if odd := sorted(set(given) ^ set(wanted)):
         return [ODDS.finding(file, "", f"not of all labels and of no other: {', '.join(odd)}")]
+    if words := [name for name in wanted if not _is_numeric(predicted[name].type)]:
+        return [ODDS.finding(file, "", f"no numbers: {', '.join(words)}")]
     odds = _odds(predicted, labels)
     with np.errstate(invalid="ignore"):
         good = np.isfinite(odds).all(axis=1) & (odds >= 0).all(axis=1) & (abs(odds.sum(axis=1) - 1) <= SUM_TOLERANCE)
     bad = predicted["id"].filter(pa.array(~good)).to_pylist()
     return [ODDS.finding(file, "", f"no distribution: {_listed(bad)}")] if bad else []
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
 
 
 def _listed(ids: Iterable[object]) -> str:
@@ -318,7 +326,9 @@ def _listed(ids: Iterable[object]) -> str:
 
 
 def _odds(predicted: pa.Table, labels: Sequence[str]) -> Counts:
-    columns = [pc.cast(predicted[PROBABILITY + label], pa.float64()).fill_null(float("nan")) for label in labels]
+    columns = [
+        pc.cast(predicted[PROBABILITY + label], pa.float64(), safe=False).fill_null(float("nan")) for label in labels
+    ]
     odds: Counts = np.column_stack([column.to_numpy() for column in columns])
     return odds
 
@@ -515,20 +525,23 @@ def attribution_findings(gold: pa.Table, predicted: pa.Table, file: str) -> list
     absent = [name for name in ("article_id", "content") if name not in predicted.column_names]
     if absent:
         return [FORM.finding(file, "", f"has no column {', '.join(absent)}")]
+    if not pa.types.is_string(predicted["article_id"].type):
+        return [FORM.finding(file, "", "article_id are not words")]
     findings = []
     strangers = set(predicted["article_id"].to_pylist()) - set(gold["article_id"].to_pylist())
     if strangers:
         findings.append(UNKNOWN.finding(file, "", f"articles not in gold: {_listed(strangers)}"))
-    bad = [f"row {i + 1}" for i, row in enumerate(predicted.to_pylist()) if not _is_statement(row)]
+    bad = [f"row {i + 1}" for i, row in enumerate(predicted.to_pylist()) if not is_statement(row)]
     if bad:
         findings.append(FORM.finding(file, "", f"no fragments [start, end] of content in {_listed(bad)}"))
     return findings
 
 
-def _is_statement(row: Mapping[str, Any]) -> bool:
+def is_statement(row: Mapping[str, Any]) -> bool:
+    """Whether a row has fragments of content, and sound ones of what else it has."""
     try:
         places = [fragments(row.get(role)) for role in ROLES]
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         return False
     return bool(places[0])
 
@@ -614,15 +627,24 @@ def profile_findings(gold: Profiles, predicted: pa.Table, file: str) -> list[Fin
     absent = [name for name in ("id", "profile") if name not in predicted.column_names]
     if absent:
         return [FORM.finding(file, "", f"has no column {', '.join(absent)}")]
+    sets = predicted["profile"].type
+    if not pa.types.is_string(predicted["id"].type):
+        return [FORM.finding(file, "", "id are not words")]
+    if not (pa.types.is_null(sets) or (pa.types.is_list(sets) and _holds_entries(sets.value_type))):
+        return [FORM.finding(file, "", f"profile are no lists of {', '.join(PROFILE)}")]
     findings = _id_findings(pa.chunked_array([pa.array(sorted(gold))]), predicted["id"], file)
     wrong = [
-        f"{row['id']} ({name}: {entry.get(name)!r})"
+        f"{row['id']} ({name}: {(entry or {}).get(name)!r})"
         for row in predicted.to_pylist()
         for entry in row["profile"] or ()
         for name in PROFILE
-        if not _is_profile_value(name, entry.get(name))
+        if not _is_profile_value(name, (entry or {}).get(name))
     ]
     return [*findings, *([LABEL.finding(file, "", f"{_listed(wrong)}: not in the schema")] if wrong else [])]
+
+
+def _holds_entries(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_struct(kind) or pa.types.is_null(kind))
 
 
 def _is_profile_value(name: str, value: object) -> bool:
@@ -680,7 +702,9 @@ def render(report: Report) -> str:
         lines.append(f"{name:<18}" + "".join(f"{count:>13,}" for count in row.values()))
     for name, parts in report.slices.items():
         lines += ["", f"by {name} (macro-F1 over the labels that the rows' gold has)"]
-        lines += [f"  {value:<18}{one.rows:>8,} rows  {shown(one.macro_f1)}" for value, one in parts.items()]
+        lines += [
+            f"  {on_a_line(value):<18}{one.rows:>8,} rows  {shown(one.macro_f1)}" for value, one in parts.items()
+        ]
     return "\n".join(lines + _compared(report.against))
 
 
