@@ -104,6 +104,8 @@ class Handler(BaseHTTPRequestHandler):
         for line in lines:
             if line["key"] == "file":
                 repo.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            elif line["key"] == "deletedFile":
+                del repo.files[line["value"]["path"]]
         repo.oid = oid(json.dumps(sorted(repo.files)).encode())
         url = f"{self.server.endpoint}/datasets/{name}/commit/{repo.oid}"
         self.give({"success": True, "commitOid": repo.oid, "commitUrl": url, "hookOutput": ""})

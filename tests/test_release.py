@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import hub
-from onrecord import build, cli, release
+from onrecord import build, cli, predictions, release
 from onrecord.release import Change
 
 ROOT = Path(__file__).parents[1]
@@ -184,6 +184,81 @@ def test_text_of_a_layer_is_not_published(corpus: Path) -> None:
     assert refused() == {"layer-text"}
 
 
+@pytest.mark.security("guards")
+@pytest.mark.parametrize(
+    "name", ["a.txt", "visit/gazette.txt", "page.html", "link.json", "visit/gazette.json", "titled", "pass", "export"]
+)
+def test_no_file_but_annotation_lies_among_published_layers(name: str, corpus: Path) -> None:
+    layer = corpus / "dataset/layers/wire"
+    assert cli.main(["dehydrate", str(VISIT), "--out", str(layer)]) == cli.CLEAN
+    (layer.parent / "README.md").write_text("Where the layers are from.\n")
+    article = layer / "visit/gazette.json"
+    data = json.loads(article.read_text("utf-8"))
+    if name == "titled":
+        article.write_text(json.dumps({**data, "title": "Minister visits"}), "utf-8")
+    elif name == "visit/gazette.json":
+        del data["reference"]
+        article.write_text(json.dumps({**data, "text": "Somebody's words."}), "utf-8")
+    elif name in ("pass", "export"):
+        file = {"pass": "passes/ann/visit/gazette.json", "export": "more/story.json"}[name]
+        (layer / file).parent.mkdir(parents=True)
+        (layer / file).write_text('{"annotator": "ann", "statements": [], "text": "Somebody\'s words."}', "utf-8")
+        (layer / "visit").rename(layer / "stories") if name == "pass" else (layer / "more/a.json").write_text("[]")
+        if name == "pass":
+            (layer / "stories").rename(layer / "kept")
+            (layer / "stories").mkdir()
+            (layer / "kept").rename(layer / "stories/visit")
+    elif name == "link.json":
+        (layer / name).symlink_to(VISIT / "gazette.json")
+    else:
+        (layer / name).write_text("Somebody's words.\n", "utf-8")
+    assert build.build([cli.CORPUS], corpus / "out").manifest is None
+    git(corpus, "add", ".")
+    git(corpus, "commit", "-m", "A layer")
+    wrong = {"titled": "not-a-layer", "visit/gazette.json": "not-a-layer", "link.json": "publish-dirty"}.get(
+        name, "layer-text"
+    )
+    assert wrong in refused()
+
+
+@pytest.mark.security("guards")
+def test_a_layer_that_git_ignores_is_not_published(corpus: Path) -> None:
+    assert cli.main(["dehydrate", str(VISIT), "--out", str(corpus / "dataset/layers/wire")]) == cli.CLEAN
+    for ignored in ("/dataset/layers/", "layers/"):
+        (corpus / ".gitignore").write_text(f"/dataset/data/\n.onrecord-lock\n{ignored}\n")
+        git(corpus, "commit", "--all", "-m", "A layer that is not there")
+        assert refused() == {"publish-dirty"}
+
+
+@pytest.mark.security("guards")
+def test_a_link_is_not_published(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    (corpus / "dataset/GUIDELINES.md").symlink_to(tmp_path / "token")
+    git(corpus, "add", ".")
+    git(corpus, "commit", "-m", "A link")
+    assert refused() == {"publish-dirty"}
+
+
+@pytest.mark.security("guards")
+def test_a_red_probe_and_one_of_other_rows_are_not_published(corpus: Path) -> None:
+    (corpus / "dataset/gates.json").write_text('{"cue-only": {"least": 5}}')
+    assert build.build([cli.CORPUS], cli.CORPUS, card_file=cli.CARD).manifest is not None
+    git(corpus, "commit", "--all", "-m", "A probe")
+    assert refused() == {"probes-stale"}
+    found = corpus / "dataset/benchmark/results/artefacts.json"
+    found.parent.mkdir(parents=True)
+    rows: dict[str, Any] = {**predictions.described(cli.CORPUS, "stance", "test")}
+    for gold, figure, rules in (
+        (rows, 4.9, {"gate-red"}), (rows, "NaN", {"probes-stale"}), (rows, None, {"probes-stale"}),
+        ({**rows, "rows": 7}, 9, {"probes-stale"}), (None, 9, {"probes-stale"}), (rows, 14.8, set()),
+    ):  # fmt: skip
+        found.write_text(json.dumps({"gold": gold, "gates": {"cue-only": {"figure": figure}}}), "utf-8")
+        git(corpus, "add", ".")
+        git(corpus, "commit", "-m", "Probed")
+        errors = {one.rule for one in release.obstacles(cli.CORPUS, cli.CARD) if one.severity == "error"}
+        assert errors == rules, figure
+
+
 LOADED = """
 import sys
 from datasets import load_dataset
@@ -224,5 +299,9 @@ def test_a_version_is_published_once_and_loads_from_the_hub_as_from_the_disk(cor
             loaded = run("-c", LOADED, config, "someone/onrecord", "dataset")
             assert loaded.returncode == 0, loaded.stderr
             assert loaded.stdout.startswith("same")
+        repository.tags.clear()
+        repository.files |= {"data/stance/test-00000-of-00002.parquet": b"", ".gitattributes": b""}
+        assert run("-m", "onrecord.cli", "publish", "someone/onrecord").returncode == cli.CLEAN
+        assert sorted(repository.files) == sorted([".gitattributes", *release.contents(cli.CORPUS)]), "no former rows"
         again = run("-m", "onrecord.cli", "publish", "someone/onrecord")
         assert again.returncode == cli.ERRORS and "[5 publish-twice]" in again.stderr

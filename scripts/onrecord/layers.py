@@ -63,14 +63,14 @@ ARTICLE_NOT_FOUND = Rule(
 NOT_A_LAYER = Rule(
     "not-a-layer",
     2,
-    "A layer's article holds a reference and digests in the place of its text, its quotes and its offsets.",
+    "A layer's article holds a reference and digests in the place of its text, its title, its quotes and its offsets.",
     "make the layer with `onrecord dehydrate`",
 )
 EXTRACTOR_MISSING = Rule(
     "extractor-missing",
     1,
     "Saved pages are read by trafilatura.",
-    "install onrecord[html], or save the page as plain text",
+    "`pip install trafilatura`, or save the page as plain text",
 )
 RULES = rules_of(globals())
 
@@ -299,11 +299,13 @@ def _anchors(layer: Data) -> Iterator[Data]:
 
 
 def unfit(document: Document) -> Iterator[Finding]:
-    """Why an article of the right form cannot be hydrated: where it holds text, quotes or offsets."""
+    """Why an article of the right form cannot be hydrated: where it holds words of the text, or offsets."""
     if document.kind == "article":
         data = document.data
         if "reference" not in data:
             yield NOT_A_LAYER.finding(document.file, "$.text", "is the text itself")
+        elif "title" in data:
+            yield NOT_A_LAYER.finding(document.file, "$.title", "is the article's own words")
         elif any("quote" in item for item in _items(data)):
             yield NOT_A_LAYER.finding(document.file, "$.statements", "hold quotes")
         elif not all(isinstance(one, dict) for one in _anchors(data)):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -16,10 +17,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from onrecord import build, tables
+from onrecord import build, gates, predictions, tables
+from onrecord.formats import own
+from onrecord.formats.files import decode, read_bytes
 from onrecord.gates import GATE_RED
 from onrecord.model import CONFIGS, Finding, Rule, on_a_line, rules_of
 
@@ -31,6 +34,13 @@ STALE = Rule(
     5,
     "What is published is what a build of the committed articles gives.",
     "run `onrecord build`, look at what changed, and commit it",
+    scope="corpus",
+)
+PROBES_STALE = Rule(
+    "probes-stale",
+    5,
+    "The probes of gates.json were asked of the rows that are published.",
+    "run `onrecord baselines`",
     scope="corpus",
 )
 TWICE = Rule(
@@ -67,7 +77,7 @@ _TABLES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {  # kind, to configur
 
 
 def diff(old: Path, new: Path) -> list[Change]:
-    """What differs between two built folders, sorted. Raises OSError or ValueError where one is none."""
+    """What differs between two built folders, sorted. Raises OSError, ValueError or Unusable where one is none."""
     for folder in (old, new):
         tables.read_manifest(folder)
     changes = [*_columns(_features(old), _features(new))]
@@ -134,7 +144,8 @@ def _read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
 def _features(folder: Path) -> dict[str, object]:
     """Each column and its type by the head of the folder's card, labels included."""
     try:
-        head = yaml.load((folder / "README.md").read_text("utf-8").split("---\n")[1], _Plain)
+        file = str(folder / "README.md")
+        head = yaml.load(decode(read_bytes(file), file, imported=True).split("---\n")[1], _Plain)
         infos = {info["config_name"]: info["features"] for info in head["dataset_info"]}
         return {
             f"{config}/{feature['name']}": {k: v for k, v in feature.items() if k != "name"}
@@ -161,16 +172,18 @@ def _columns(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[C
 # -- upload ----------------------------------------------------------------------------------------------------
 
 BESIDE = ("LICENSE", "GUIDELINES.md", "PROTOCOL.md", "annotators.json", "splits.csv", "gates.json")  # goes with it
+MADE = ("data/", "explorer.html", build.LOCK, tables.STAGING)  # by a build, and in no commit
+HUB_OWN = ".gitattributes"  # which the Hub makes
 
 
 def obstacles(corpus: Path, card_file: Path) -> list[Finding]:
     """Why a corpus may not be published: empty where it may. What is not committed or not whole is not asked more."""
     broken = [*_dirty(corpus), *tables.verify(corpus)]
-    return broken or [*_layer_rows(corpus), *_stale(corpus, card_file)]
+    return broken or [*_layer_rows(corpus), *_stale(corpus, card_file)] or list(_probes(corpus))
 
 
 def contents(corpus: Path) -> list[str]:
-    """The files that are published: those of the manifest, the scheme, and the layers, which hold no text."""
+    """The files that are published: those of the manifest, the scheme, and the layers, of which a build finds no text."""
     listed = [*tables.read_manifest(corpus)["files"], tables.MANIFEST]
     layers = [file.relative_to(corpus).as_posix() for file in corpus.glob("layers/**/*") if file.is_file()]
     return sorted({*listed, *layers, *(name for name in BESIDE if (corpus / name).is_file())})
@@ -186,22 +199,41 @@ def published(repo: str, tag: str) -> list[Finding]:
 
 
 def publish(corpus: Path, repo: str, tag: str) -> str:
-    """Upload what `contents` lists in one commit, and tag it. Returns the commit's address."""
+    """Make the repository hold what `contents` lists and no other file, in one commit, and tag it. Returns its address.
+
+    What stands there of a former version would be read with the rows of this one.
+    """
     api = HfApi()
     api.create_repo(repo, repo_type="dataset", exist_ok=True)
-    adds = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=corpus / name) for name in contents(corpus)]
-    made = api.create_commit(repo, adds, commit_message=f"OnRecord {tag}", repo_type="dataset")
+    names = contents(corpus)
+    stale = set(api.list_repo_files(repo, repo_type="dataset")) - {*names, HUB_OWN}
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [
+        *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=corpus / name) for name in names),
+        *(CommitOperationDelete(path_in_repo=name) for name in sorted(stale)),
+    ]
+    made = api.create_commit(repo, operations, commit_message=f"OnRecord {tag}", repo_type="dataset")
     api.create_tag(repo, tag=tag, revision=made.oid, repo_type="dataset")
     return str(made.commit_url)
 
 
 def _dirty(corpus: Path) -> Iterator[Finding]:
-    command = ["git", "-C", str(corpus.resolve().parent), "status", "--porcelain"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = _git(corpus.resolve().parent, "status", "--porcelain")
     if done.returncode:
         yield DIRTY.finding(str(corpus), "", "stands in no git repository")
     for line in done.stdout.splitlines():
         yield DIRTY.finding(line[3:], "", "is not committed as it stands")
+    ignored = _git(corpus, "ls-files", "--others", "--ignored", "--exclude-standard", "-z").stdout.split("\0")
+    for name in ignored:
+        if name and not name.startswith(MADE):
+            yield DIRTY.finding(str(corpus / name), "", "is not committed, for git ignores it")
+    if (corpus / tables.MANIFEST).is_file():
+        for name in contents(corpus):
+            if (corpus / name).is_symlink():
+                yield DIRTY.finding(str(corpus / name), "", "is a link, which git commits as one")
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
 
 
 def _layer_rows(corpus: Path) -> Iterator[Finding]:
@@ -223,6 +255,28 @@ def _stale(corpus: Path, card_file: Path) -> Iterator[Finding]:
             yield STALE.finding(str(corpus / tables.MANIFEST), "", "is not what a fresh build gives")
         elif report.manifest is not None and own_card.read_bytes() != card_file.read_bytes():
             yield STALE.finding(str(card_file), "", "is not what a fresh build gives")
+
+
+def _probes(corpus: Path) -> Iterator[Finding]:
+    """The red ones, as errors, of the gates that a probe asks, and whether it asked them of these rows."""
+    listed, file = corpus / "gates.json", corpus / tables.RESULTS / tables.ARTEFACTS
+    thresholds = _json(listed) if listed.is_file() else {}
+    asked = {name: bounds for name, bounds in thresholds.items() if name not in gates.GATES}
+    found = _json(file) if file.is_file() else {}
+    try:
+        figures = {name: gates.Figure(float(found["gates"][name]["figure"])) for name in asked}
+        finite = all(math.isfinite(figure.value) for figure in figures.values())
+        of_these = not asked or (finite and found["gold"] == predictions.described(corpus, "stance", "test"))
+    except (KeyError, TypeError, ValueError):
+        figures, of_these = {}, False
+    if of_these:
+        yield from (replace(one, severity="error") for one in gates.red(figures, asked, str(listed)))
+    else:
+        yield PROBES_STALE.finding(str(file), "", "is of other rows" if found else "is missing")
+
+
+def _json(file: Path) -> Any:
+    return own.parse_value(decode(read_bytes(str(file)), str(file)), str(file), imported=True)
 
 
 def _manifest(corpus: Path) -> dict[str, Any] | None:
