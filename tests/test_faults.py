@@ -207,13 +207,30 @@ def started(out: Path, *inputs: object, options: Sequence[str] = ()) -> subproce
     )  # fmt: skip
 
 
-def interrupted(running: subprocess.Popen[str], out: Path) -> str:
-    """What a build says to Ctrl-C once a part of it is there."""
+def under_way(running: subprocess.Popen[str], out: Path) -> None:
+    """Wait until a part of a build is there."""
     while running.poll() is None and not list(out.glob(f"{build.STAGING}/{build.PARTS}/**/*.parquet")):
         time.sleep(0.05)
+
+
+def interrupted(running: subprocess.Popen[str], out: Path) -> str:
+    """What a build says to Ctrl-C once a part of it is there."""
+    under_way(running, out)
     os.killpg(running.pid, signal.SIGINT)
     _, told = running.communicate(timeout=60)
     return told
+
+
+def is_alone(group: int) -> bool:
+    """Whether no process of a group is at work, moments after the first one ended; who is dead may not be reaped."""
+    for _ in range(100):
+        told = [
+            file.read_text().rpartition(")")[2].split() for file in Path("/proc").glob("[0-9]*/stat") if file.exists()
+        ]
+        if not [state for state, _, its, *_ in told if int(its) == group and state not in "ZX"]:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(
@@ -224,13 +241,22 @@ def test_ctrl_c_in_a_pool_ends_all_its_workers_and_leaves_the_former_output(
     assert "interrupted" in interrupted(running, out)
     assert running.returncode == cli.INTERRUPTED
     assert tables.verify(out) == [] and contents(out) == contents(former)
-    for _ in range(100):  # what ended is reaped within moments
-        try:
-            os.killpg(running.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("a worker lives on")
+    assert is_alone(running.pid)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_workers_of_a_build_that_is_killed_end_with_it(
+    how: signal.Signals, former: Path, many: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(former, tmp_path / "out")
+    running = started(out, many, options=("--workers", "2"))
+    under_way(running, out)
+    running.send_signal(how)
+    running.communicate(timeout=60)
+    assert running.returncode == -how
+    assert is_alone(running.pid)
+    assert [finding.rule for finding in tables.verify(out)] == ["unfinished-build"]
+    assert build.build([many], out).manifest is not None and tables.verify(out) == []
 
 
 def jobs_of(address: str) -> list[str]:

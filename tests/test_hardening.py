@@ -57,6 +57,19 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert [finding.rule for finding in findings] == ["unreadable"]
 
 
+@pytest.mark.parametrize(
+    "name", ["predictions.jsonl", "predictions.csv", f"built/{tables.MANIFEST}", f"share/{build.SHARE}"]
+)
+def test_a_pipe_beside_the_articles_is_not_waited_for(name: str, gold: Path, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    os.mkfifo(file)
+    command = {
+        "built": ["verify", str(file.parent)], "share": ["merge", str(file.parent), "--out", str(tmp_path / "out")],
+    }.get(file.parent.name, ["score", str(file), "--gold", str(gold)])  # fmt: skip
+    assert cli.main(command) == cli.ERRORS
+
+
 def test_names_that_are_no_utf8_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -312,6 +325,48 @@ def test_a_build_puts_its_files_in_the_place_of_links(elsewhere: Path, gold: Pat
         file.symlink_to(elsewhere / "secret.txt")
     assert cli.main(["build", str(VISIT), "--out", str(out)]) == cli.CLEAN
     assert content(elsewhere) == before and tables.verify(out) == []
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A ./dataset of two stories, built, in a working directory of its own."""
+    folder = tmp_path / "repository/dataset"
+    for story in ("visit", "return"):
+        shutil.copytree(VISIT, folder / "stories" / story)
+        for file in (folder / "stories" / story).glob("*.json"):
+            file.write_text(file.read_text("utf-8").replace('"visit"', f'"{story}"'), "utf-8")
+    (folder / "splits.csv").write_text("story,split,added\nreturn,train,0.1.0\nvisit,test,0.1.0\n", "utf-8")
+    (folder / "benchmark/results").mkdir(parents=True)
+    (folder.parent / "DATACARD.md").write_text("# Visit\n")
+    monkeypatch.chdir(folder.parent)
+    assert cli.main(["build"]) in (cli.CLEAN, cli.WARNINGS)
+    return folder
+
+
+@pytest.mark.parametrize("command, name", [
+    ("build", "explorer.html"), ("build", "README.md"), ("build", "../DATACARD.md"), ("card", "croissant.json"),
+    ("votes", "audit.csv"), ("baselines", "benchmark/results/majority.json"), ("baselines", "benchmark/results"),
+    ("baselines", "benchmark"),
+])  # fmt: skip
+def test_no_command_in_a_corpus_writes_through_a_link(
+    command: str, name: str, corpus: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"votes": ["sheet.json"]}.get(command, [])
+    (corpus / "draw.csv").write_text("id,tier\n", "utf-8")
+    (elsewhere / "secret.txt").write_text("id,annotator,label\n", "utf-8")  # as an audit.csv may be
+    Path("sheet.json").write_text("[]", "utf-8")
+    monkeypatch.setattr(cli.labelstudio, "read_sheet", lambda text, file: ([], []))
+    monkeypatch.setattr(cli.baselines, "BASELINES", {"majority": cli.baselines.BASELINES["majority"]})
+    monkeypatch.setattr(cli.baselines, "artefacts", lambda train, test: {})
+    link = corpus / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    before = content(elsewhere)
+    link.symlink_to(elsewhere if "." not in link.name else elsewhere / "secret.txt")
+    cli.main([command, *options])
+    assert content(elsewhere) == before
+    assert link.is_symlink() == (name in ("benchmark", "benchmark/results"))
 
 
 @pytest.mark.parametrize("command", [["convert", "--to", "own"], ["convert", "--to", "brat"], ["dehydrate"]], ids=str)

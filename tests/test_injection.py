@@ -254,3 +254,22 @@ def test_no_name_of_a_file_reaches_the_terminal_as_it_is(
     told = "".join(capsys.readouterr())
     assert told and all(line.isprintable() for line in told.split("\n")), told
     assert not [line for line in told.split("\n") if line.startswith("error: b")], "nor does it begin a line"
+
+
+@pytest.mark.parametrize(
+    "command", ["build", "build --shard 0/1", "merge", "verify", "dehydrate", "hydrate", "explore"]
+)
+def test_no_name_of_a_file_reaches_the_terminal_as_it_is_where_all_is_well(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb, *options = command.split()
+    source = tmp_path / ODD
+    made = {"merge": ["build", "--shard", "0/1"], "verify": ["build"], "hydrate": ["dehydrate"]}.get(verb)
+    if made:
+        assert cli.main([made[0], str(VISIT), *made[1:], "--out", str(source)]) == cli.CLEAN
+    options += ["--from", str(VISIT)] if verb == "hydrate" else []
+    out = [] if verb == "verify" else ["--out", str(tmp_path / f"{ODD}-out")]
+    assert cli.main([verb, str(source if made else VISIT), *options, *out]) == cli.CLEAN
+    told = "".join(capsys.readouterr())
+    assert all(line.isprintable() for line in told.split("\n")), told
+    assert not [line for line in told.split("\n") if line.startswith("error: b")], "nor does it begin a line"

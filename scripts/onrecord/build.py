@@ -21,16 +21,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import filelock
 import pyarrow as pa
 
-from onrecord import audit, card, check, form, formats, gates, leaks, pool, split, tables
+from onrecord import audit, card, check, form, formats, gates, layers, leaks, pool, split, tables
 from onrecord import text as strings
 from onrecord.formats import own
-from onrecord.formats.files import Unit, decode, file_digest, read_bytes, span_digest
+from onrecord.formats.files import Unit, decode, file_digest, put, read_bytes, span_digest
 from onrecord.model import (
     CONFIGS,
     DEFAULT_CONFIG,
@@ -82,8 +82,8 @@ UNKNOWN_ANNOTATOR = Rule(
 LAYER_TEXT = Rule(
     "layer-text",
     4,
-    "A corpus that is published holds no text of a layer.",
-    "delete the article; only its stand-off annotation may be published",
+    "A corpus that is published holds no text of a layer, and beside its annotation no file.",
+    "delete it; of a layer only its stand-off annotation may be published",
 )
 WORKER_LOST = Rule(
     "worker-lost", 5, "A shard's worker lives until it is done.", "give it more memory, or look at the shard's files"
@@ -108,9 +108,11 @@ DASK_MISSING = Rule(
     "dask-missing",
     5,
     "The engine dask has its libraries and a scheduler that answers.",
-    "`pip install 'onrecord[dask]'`, and name the address that `dask scheduler` prints",
+    "`pip install 'dask[distributed]'`, and name the address that `dask scheduler` prints",
 )
 RULES = rules_of(globals())
+
+LINK = "is a link, by which we would write elsewhere"
 
 Progress = Callable[[int, int], None]
 Shards = Mapping[int, tuple[Unit, ...]]  # by number
@@ -231,7 +233,7 @@ def settings_of(
                 UNKNOWN_ANNOTATOR.finding(files[audit.FILE], "", f"{n!r} is not described") for n in strangers
             ]
     asked = near_duplicates or thresholds is not None
-    folders = sorted({Path(i) / "layers" for i in inputs})
+    folders = sorted({Path(i) / "layers" for i in inputs if (Path(i) / own.STORIES).is_dir()})
     held = dict(sorted(one for folder in folders for one in _layers(folder, findings, audited, kinds or {})))
     results: list[dict[str, Any]] = []
     for item in sorted({Path(i) for i in inputs}):
@@ -249,21 +251,32 @@ def _layers(
     folder: Path, findings: list[Finding], audited: audit.Judged, kinds: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each stand-off layer in a folder and what it holds; what is wrong in one is a finding."""
+    known = {str(folder / "README.md")}
     for layer in sorted(path for path in folder.glob("*") if path.is_dir()):
         units, found = formats.find([layer])
         findings += found
         articles, digests = [], []
-        for document in (one for unit in units for one in formats.read(unit)):
-            faults = (
-                [document]
-                if isinstance(document, Finding)
-                else form.judge(document.kind, document.data, document.file)
-            )
+        for document in (one for unit in units if unit.format == "own" for one in formats.read(unit)):
+            if isinstance(document, Finding):
+                findings.append(document)
+                continue
+            faults = form.judge(document.kind, document.data, document.file) or list(layers.unfit(document))
             findings += faults
-            if isinstance(document, Document) and not faults:
+            known.add(document.file)
+            if not faults:
                 digests.append(document.digest)
                 articles += [document.data] if document.kind == "article" else []
         yield layer.name, tables.layer(articles, digests, audited, kinds)
+    findings += _strays(folder, known)
+
+
+def _strays(folder: Path, known: set[str]) -> Iterator[Finding]:
+    """What lies among layers and is no stand-off annotation: it would be published unseen."""
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        if path.is_symlink():
+            yield LAYER_TEXT.finding(str(path), "", "is a link")
+        elif path.is_file() and str(path) not in known:
+            yield LAYER_TEXT.finding(str(path), "", "is no stand-off annotation")
 
 
 def _text(file: str, findings: list[Finding]) -> str | None:
@@ -676,7 +689,7 @@ def _staged(out: Path, make: Callable[[Path], Report], *, own_corpus: bool = Fal
 
 def _unfit(out: Path, *, own_corpus: bool) -> Finding | None:
     if links := [path for path in (*map(out.joinpath, THROUGH), *out.glob("data/*")) if path.is_symlink()]:
-        return NOT_OURS.finding(str(links[0]), "", "is a link, by which a build would write elsewhere")
+        return NOT_OURS.finding(str(links[0]), "", LINK)
     if out.is_dir() and not own_corpus:
         names = {entry.name for entry in out.iterdir()}
         if names and not names & {MANIFEST, LOCK, STAGING}:
@@ -687,7 +700,7 @@ def _unfit(out: Path, *, own_corpus: bool) -> Finding | None:
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    return {name: file_digest(file) for name, file in settings.files.items()}
+    return {name: file_digest(file) for name, file in settings.files.items() if os.path.isfile(file)}
 
 
 def _join(
@@ -755,7 +768,7 @@ def _finish(
     (staging / MANIFEST).write_text(tables.write_manifest(made), "utf-8")
     _commit(out, {**names, **{name: name for name in extra}}, made)
     if card_file and rendered:
-        _replace(card_file, rendered)
+        put(card_file, rendered)
     return made
 
 
@@ -785,13 +798,6 @@ def _commit(out: Path, names: Mapping[str, str], made: Mapping[str, Any]) -> Non
         (out / name).unlink(missing_ok=True)
     os.replace(out / STAGING / MANIFEST, out / MANIFEST)
     shutil.rmtree(out / STAGING)
-
-
-def _replace(file: Path, text: str) -> None:
-    with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as beside:
-        beside.write(text)
-    os.chmod(beside.name, 0o644)
-    os.replace(beside.name, file)
 
 
 # -- shares ----------------------------------------------------------------------------------------------------
@@ -913,6 +919,8 @@ def _seal(data: Mapping[str, Any]) -> str:
 
 
 def _read_share(folder: Path) -> Share:
+    if (folder / SHARE).exists() and not (folder / SHARE).is_file():  # a pipe would let us wait for ever
+        raise ValueError(f"{folder / SHARE} is no file")
     data = json.loads((folder / SHARE).read_text("utf-8"))
     if data.pop("sha256") != _seal(data):
         raise ValueError(f"{folder / SHARE} is not as it was written")
@@ -922,7 +930,7 @@ def _read_share(folder: Path) -> Share:
         if not ours or part.file != _part_file(part.config, part.split, part.shard):
             raise ValueError(f"{part.file} is no name of a part")  # nor may it lead out of the folder
     for file in (file for outcome in outcomes for file in outcome.files):
-        if file_digest(str(folder / file)) != data["files"][file]:
+        if not (folder / file).is_file() or file_digest(str(folder / file)) != data["files"][file]:
             raise ValueError(f"{file} is not as it was written")
         if file.startswith(GRAMS) and not leaks.readable(folder / file):
             raise ValueError(f"{file} does not hold what is compared")

@@ -80,7 +80,7 @@ ABOUT: Mapping[str, Any] = {  # what is true of OnRecord's own corpus alone
     "multilinguality": ["monolingual"],
     "source_datasets": ["original"],
     "task_categories": ["text-classification", "token-classification"],
-    "task_ids": ["fact-checking", "multi-class-classification"],
+    "task_ids": ["multi-class-classification"],
     "tags": ["stance-detection", "attribution", "news", "quotations", "sources", "synthetic"],
 }
 

@@ -1,6 +1,7 @@
 """The commands. Results go to stdout, progress and findings to stderr.
 
-Exit codes: 0 clean, 1 errors, 2 warnings or something counted as left out, 64 wrong usage, 130 interrupted.
+Exit codes: 0 clean, 1 errors, 2 warnings or something counted as left out, 64 wrong usage, 130 interrupted, 141
+where whoever read the output went away.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,11 +42,15 @@ from onrecord import (
     split,
     tables,
 )
+from onrecord.baselines import Baseline
 from onrecord.formats import labelstudio, own
-from onrecord.formats.files import Unit, decode, read_bytes
+from onrecord.formats.files import Unit, decode, put, read_bytes
 from onrecord.model import DEFAULT_CONFIG, SPLITS, Article, Document, Finding, Rule, Unusable, on_a_line
+from onrecord.release import Change
+from onrecord.scoring import Report
 
-CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED = 0, 1, 2, 64, 130
+CLEAN, ERRORS, WARNINGS, USAGE, INTERRUPTED, UNREAD = 0, 1, 2, 64, 130, 141
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 CORPUS = Path("dataset")
 CARD = Path("DATACARD.md")
 REFERENCE = Path("schema/README.md")
@@ -61,12 +66,16 @@ RULES: tuple[Rule, ...] = tuple(sorted(_BY_ID.values(), key=lambda one: (one.lev
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        self.exit(USAGE, on_a_line(f"{self.prog}: {message}") + "\n")
 
 
 def _workers(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--workers", type=_count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+        "--workers",
+        type=_count,
+        default=CORES,
+        metavar="N",
+        help="processes (default: one a core that is ours to use)",
     )
 
 
@@ -194,16 +203,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _tell("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLEAN
+        return UNREAD
     except Unusable as error:
         _show([error.finding])
         return ERRORS
     except OSError as error:
-        print(on_a_line(f"onrecord: {error.filename or ''}: {error.strerror}"), file=sys.stderr)
+        _tell(f"onrecord: {error.filename or ''}: {error.strerror}")
         return ERRORS
     return code
 
@@ -238,11 +247,11 @@ def _build(options: argparse.Namespace) -> int:
         )
     _show(report.findings)
     if report.manifest is None:
-        print("nothing was written", file=sys.stderr)
+        _tell("nothing was written")
         return ERRORS
     if own_corpus and not options.out:
-        (CORPUS / EXPLORER).write_text(explore.page(build.stories([CORPUS])[0]), "utf-8")
-    print(summary(report.manifest, out))
+        _put_here(CORPUS / EXPLORER, explore.page(build.stories([CORPUS])[0]))
+    _say(*summary(report.manifest, out))
     return _code(report.findings, left_out=bool(report.manifest["left_out"]))
 
 
@@ -268,9 +277,9 @@ def _merge(options: argparse.Namespace) -> int:
     report = build.merge(options.folders, options.out)
     _show(report.findings)
     if report.manifest is None:
-        print("nothing was written", file=sys.stderr)
+        _tell("nothing was written")
         return ERRORS
-    print(summary(report.manifest, options.out))
+    _say(*summary(report.manifest, options.out))
     return _code(report.findings, left_out=bool(report.manifest["left_out"]))
 
 
@@ -282,11 +291,11 @@ def _check(options: argparse.Namespace) -> int:
         )
     if options.json:
         for finding in findings:
-            print(json.dumps(dataclasses.asdict(finding), ensure_ascii=False))
+            _say(_line(finding))
     else:
         for finding in findings:
-            print(f"{finding.severity}: {finding}")
-        print(_tally(findings))
+            _say(f"{finding.severity}: {finding}")
+        _say(_tally(findings))
     return _code(findings)
 
 
@@ -294,10 +303,10 @@ def _verify(options: argparse.Namespace) -> int:
     """Compare a built folder with its manifest: files, bytes and rows."""
     findings = tables.verify(Path(options.folder))
     for finding in findings:
-        print(finding)
+        _say(str(finding))
     if not findings:
         made = tables.read_manifest(Path(options.folder))
-        print(f"{options.folder}: {len(made['files'])} files as in the manifest")
+        _say(f"{options.folder}: {len(made['files'])} files as in the manifest")
     return _code(findings)
 
 
@@ -321,7 +330,7 @@ def _convert(options: argparse.Namespace) -> int:
         findings += staged.clashes()
     _show(findings)
     for line in lost:
-        print(f"note: {options.to} does not hold {line}", file=sys.stderr)
+        _tell(f"note: {options.to} does not hold {line}")
     return _code(findings, left_out=bool(left_out))
 
 
@@ -346,9 +355,9 @@ def _sheet(units: Sequence[Unit], findings: list[Finding], options: argparse.Nam
         findings += staged.clashes()
     _show(findings)
     absent = [pair for pair in wanted if pair not in asked]
-    print(f"{len(wanted) - len(absent)} of {len(wanted)} pairs are on the sheet")
+    _say(f"{len(wanted) - len(absent)} of {len(wanted)} pairs are on the sheet")
     for pair in absent:
-        print(f"note: not in the input: {pair}", file=sys.stderr)
+        _tell(f"note: not in the input: {pair}")
     return _code(findings, left_out=bool(absent))
 
 
@@ -370,10 +379,10 @@ def _votes(options: argparse.Namespace) -> int:
         return ERRORS
     for answer in answers:
         judged.setdefault(answer.annotator, {})[answer.id] = answer.label
-    file.write_text(audit.render(judged), "utf-8")
+    _put_here(file, audit.render(judged))
     for annotator in sorted({answer.annotator for answer in answers}):
         count = sum(answer.annotator == annotator for answer in answers)
-        print(f"{annotator}: {count} of {len(drawn)} pairs; describe who that is in {CORPUS / 'annotators.json'}")
+        _say(f"{annotator}: {count} of {len(drawn)} pairs; describe who that is in {CORPUS / 'annotators.json'}")
     return _code(findings)
 
 
@@ -448,9 +457,9 @@ def _dehydrate(options: argparse.Namespace) -> int:
             findings += staged.clashes()
     _show(findings)
     if any(finding.severity == "error" for finding in findings):
-        print("nothing was written", file=sys.stderr)
+        _tell("nothing was written")
         return ERRORS
-    print(f"wrote {len(made)} files to {options.out}")
+    _say(f"wrote {len(made)} files to {options.out}")
     return _code(findings)
 
 
@@ -489,8 +498,8 @@ def _hydrate(options: argparse.Namespace) -> int:
     _show(report.findings)
     if report.manifest is None:
         return ERRORS
-    print(summary(report.manifest, options.out))
-    print("statements: " + ", ".join(f"{count:,} {status}" for status, count in hydration.counts().items()))
+    _say(*summary(report.manifest, options.out))
+    _say("statements: " + ", ".join(f"{count:,} {status}" for status, count in hydration.counts().items()))
     unplaced = sum(count for status, count in hydration.counts().items() if status not in layers.PLACED)
     return _code([*hydration.findings, *report.findings], left_out=bool(unplaced))
 
@@ -502,7 +511,7 @@ def _explore(options: argparse.Namespace) -> int:
     if not told:
         return ERRORS
     Path(options.out).write_text(explore.page(told), "utf-8")
-    print(f"wrote {options.out}")
+    _say(f"wrote {options.out}")
     return _code(findings)
 
 
@@ -520,7 +529,7 @@ def _score(options: argparse.Namespace) -> int:
     except scoring.Unscorable as error:
         _show(error.findings)
         return ERRORS
-    print(json.dumps(dataclasses.asdict(report), ensure_ascii=False) if options.json else scoring.render(report))
+    _say(*([_line(report)] if options.json else scoring.render(report).split("\n")))
     return CLEAN
 
 
@@ -529,42 +538,48 @@ def _baselines(options: argparse.Namespace) -> int:
 
     On ./dataset itself the artefact gates of its gates.json are asked too.
     """
-    gold, out = Path(options.gold), Path(options.out)
-    try:
-        train, test = (
-            predictions.read_split(*rows) for rows in ((CORPUS, "stance", "train"), (gold, "stance", "test"))
-        )
-    except scoring.Unscorable as error:
-        _show(error.findings)
-        return ERRORS
     systems = dict(baselines.BASELINES)
     if options.embeddings:
         if not find_spec("sentence_transformers"):
-            return _usage("--embeddings needs `pip install 'onrecord[embeddings]'`")
+            return _usage("--embeddings needs sentence-transformers, the extra `embeddings` of pyproject.toml")
+        if not Path(options.embeddings).is_dir():
+            return _usage(f"--embeddings {options.embeddings}: there is no such folder with a model")
         systems["embeddings"] = baselines.embedded(options.embeddings)
+    try:
+        return _learn(systems, Path(options.gold), Path(options.out), cross_domain=options.cross_domain)
+    except scoring.Unscorable as error:
+        _show(error.findings)
+        return ERRORS
+
+
+def _learn(systems: Mapping[str, Baseline], gold: Path, out: Path, *, cross_domain: bool) -> int:
+    """Score each system and write its result. Raises Unscorable."""
+    train, test = (predictions.read_split(*rows) for rows in ((CORPUS, "stance", "train"), (gold, "stance", "test")))
     rows = predictions.described(gold, "stance", "test"), predictions.described(CORPUS, "stance", "train")
-    protocol = "cross-domain" if options.cross_domain else predictions.protocol_of(test)
-    guess = baselines.across_domains if options.cross_domain else baselines.predict
+    protocol = "cross-domain" if cross_domain else predictions.protocol_of(test)
+    guess = baselines.across_domains if cross_domain else baselines.predict
     ending = "" if protocol == "story-held-out" else f".{protocol}"
-    out.mkdir(parents=True, exist_ok=True)
     for name, system in systems.items():
         report = predictions.score(guess(system, train, test), gold=gold)
         result = baselines.result(name, report, protocol, *rows, system=system)
-        (out / f"{name}{ending}.json").write_text(_indented(result), "utf-8")
-        print(f"{name:<24}{scoring.shown(report.figures['macro_f1'])}", flush=True)
+        _put_here(out / f"{name}{ending}.json", _indented(result))
+        _say(f"{name:<24}{scoring.shown(report.figures['macro_f1'])}")
     return CLEAN if ending else _artefacts(train, test, rows[0], out)
 
 
 def _artefacts(train: pa.Table, test: pa.Table, gold: dict[str, str | int], out: Path) -> int:
     """Ask the artefact gates, and write what they found beside the results."""
     file = CORPUS / "gates.json"
-    thresholds = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    thresholds, broken = form.parse("gates", _text(str(file)), str(file)) if file.is_file() else ({}, [])
+    if broken:
+        _show(broken)
+        return ERRORS
     found = baselines.artefacts(train, test)
     figures = {name: gates.Figure(value) for name, value in sorted(found.items())}
     report = {"gold": gold, "gates": {name: {"figure": found[name], **thresholds.get(name, {})} for name in figures}}
-    (out / tables.ARTEFACTS).write_text(_indented(report), "utf-8")
+    _put_here(out / tables.ARTEFACTS, _indented(report))
     for name, figure in figures.items():
-        print(f"{name:<24}{figure.value:g}")
+        _say(f"{name:<24}{figure.value:g}")
     findings = list(gates.red(figures, {name: thresholds[name] for name in figures if name in thresholds}, str(file)))
     _show(findings)
     return _code(findings)
@@ -580,7 +595,10 @@ def _card(options: argparse.Namespace) -> int:
     if findings := card.unknown_markers(text, str(CARD)):
         _show(findings)
         return ERRORS
-    manifest = tables.read_manifest(CORPUS)
+    try:
+        manifest = tables.read_manifest(CORPUS)
+    except ValueError as error:
+        return _usage(str(error))
     results = tables.read_results(CORPUS)
     made = card.render(text, manifest, results)
     files = {
@@ -602,8 +620,8 @@ def _diff(options: argparse.Namespace) -> int:
     except ValueError as error:
         return _usage(str(error))
     for change in changes:
-        print(json.dumps(dataclasses.asdict(change), ensure_ascii=False) if options.json else change)
-    print(f"{len(changes)} changes; after {former} comes {follows}", file=sys.stderr)
+        _say(_line(change) if options.json else str(change))
+    _tell(f"{len(changes)} changes; after {former} comes {follows}")
     return CLEAN
 
 
@@ -617,14 +635,14 @@ def _publish(options: argparse.Namespace) -> int:
         findings += release.published(options.repo, tag)
     _show(findings)
     if _code(findings) == ERRORS:
-        print("nothing was uploaded", file=sys.stderr)
+        _tell("nothing was uploaded")
         return ERRORS
     for name in release.contents(CORPUS):
-        print(f"{(CORPUS / name).stat().st_size:>12,} {name}")
+        _say(f"{(CORPUS / name).stat().st_size:>12,} {name}")
     if options.dry_run:
-        print(f"would be {options.repo} {tag}")
+        _say(f"would be {options.repo} {tag}")
     else:
-        print(f"published {options.repo} {tag}: {release.publish(CORPUS, options.repo, tag)}")
+        _say(f"published {options.repo} {tag}: {release.publish(CORPUS, options.repo, tag)}")
     return _code(findings)
 
 
@@ -640,13 +658,36 @@ def _generated(files: dict[Path, str], only_check: bool, rule: Rule) -> int:
     stale = [file for file, text in files.items() if not file.is_file() or file.read_text("utf-8") != text]
     if only_check:
         for file in stale:
-            print(rule.finding(str(file), "", "is stale" if file.is_file() else "is missing"))
+            _say(str(rule.finding(str(file), "", "is stale" if file.is_file() else "is missing")))
         return ERRORS if stale else CLEAN
     for file in stale:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(files[file], "utf-8")
-        print(f"wrote {file}")
+        _put_here(file, files[file])
+        _say(f"wrote {file}")
     return CLEAN
+
+
+def _put_here(file: Path, text: str) -> None:
+    """Put a file in its place. Raises Unusable where a folder of ./dataset is a link, by which it would lie elsewhere."""
+    for folder in file.absolute().parents:
+        if CORPUS.absolute() in folder.parents and folder.is_symlink():
+            raise Unusable(build.NOT_OURS.finding(str(folder), "", build.LINK))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    put(file, text)
+
+
+def _say(*lines: str) -> None:
+    """Lines on stdout, as a terminal may have them."""
+    print(*map(on_a_line, lines), sep="\n", flush=True)
+
+
+def _tell(line: str) -> None:
+    """A line on stderr, as a terminal may have it."""
+    print(on_a_line(line), file=sys.stderr)
+
+
+def _line(told: Finding | Change | Report) -> str:
+    """A dataclass as a line of JSON, in ASCII."""
+    return json.dumps(dataclasses.asdict(told)).replace("\x7f", "\\u007f")
 
 
 def _text(file: str) -> str:
@@ -655,7 +696,7 @@ def _text(file: str) -> str:
 
 
 def _usage(message: str) -> int:
-    print(on_a_line(f"onrecord: {message}"), file=sys.stderr)
+    _tell(f"onrecord: {message}")
     return USAGE
 
 
@@ -683,9 +724,9 @@ class _Bar:
 def _show(findings: Iterable[Finding]) -> None:
     findings = list(findings)
     for finding in findings:
-        print(f"{finding.severity}: {finding}", file=sys.stderr)
+        _tell(f"{finding.severity}: {finding}")
     if findings:
-        print(_tally(findings), file=sys.stderr)
+        _tell(_tally(findings))
 
 
 def _tally(findings: Sequence[Finding]) -> str:
@@ -698,8 +739,8 @@ def _code(findings: Iterable[Finding], *, left_out: bool = False) -> int:
     return ERRORS if "error" in severities else WARNINGS if severities or left_out else CLEAN
 
 
-def summary(manifest: dict[str, object], out: object) -> str:
-    """The table that a build prints: rows by configuration and split, and what was left out."""
+def summary(manifest: dict[str, object], out: object) -> list[str]:
+    """The table that a build prints, a line each: rows by configuration and split, and what was left out."""
     configs: dict[str, dict[str, dict[str, dict[str, int]]]] = manifest["configs"]  # type: ignore[assignment]
     lines = [f"{'':<14}" + "".join(f"{name:>12}" for name in SPLITS)]
     for config, entry in configs.items():
@@ -710,7 +751,7 @@ def summary(manifest: dict[str, object], out: object) -> str:
     counts: dict[str, dict[str, int]] = manifest["counts"]  # type: ignore[assignment]
     if unlabelled := sum(counts.get("unlabelled statements", {}).values()):
         lines.append(f"unlabelled: {unlabelled:,} statements")
-    return "\n".join([*lines, f"built {out}"])
+    return [*lines, f"built {out}"]
 
 
 if __name__ == "__main__":

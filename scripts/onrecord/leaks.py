@@ -1,4 +1,4 @@
-"""Near-duplicates of different stories, by an exact inverted index of word grams that need not fit in memory.
+"""Near-duplicates of different stories, by an inverted index of word grams that need not fit in memory.
 
 `Grams` are what a shard's worker writes of its contents; `near_duplicates` deals them out over files by gram, looks
 through one file at a time for contents that share one, deals these pairs out again, and counts each pair's grams.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -106,7 +106,7 @@ class Grams:
         pq.write_table(pa.Table.from_arrays([*columns, grams], schema=_SCHEMA), file)
 
 
-@cache
+@lru_cache(maxsize=1 << 18)
 def _hash64(word: str) -> int:
     return _digest64(word)
 
@@ -118,9 +118,10 @@ def _digest64(text: str) -> int:
 def near_duplicates(files: Sequence[Path]) -> list[NearDuplicate]:
     """Near-duplicates of different stories in what `Grams` wrote, sorted.
 
-    Of a formula in more than COMMON contents only neighbours are compared: a content copied that often is found all
-    the same, as its copies are each other's neighbours. What is held at a time is some files of ROOM bytes; disk is
-    taken beside the first of the files.
+    Of a gram in more than COMMON contents only neighbours are compared. A content copied more often is found, as its
+    copies are each other's neighbours, though not every pair of them; two contents that are alike in such formulas
+    alone may be missed. Held at a time are some files of ROOM bytes and what was found; disk is taken beside the
+    first of the files.
     """
     if not files:
         return []

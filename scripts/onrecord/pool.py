@@ -18,6 +18,7 @@ Made = TypeVar("Made")
 
 def completed(function: Callable[..., Made], jobs: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Made]:
     """What a function of a module makes of each job's arguments, as it comes. Raises BrokenProcessPool."""
+    others = set(active_children())  # the caller's own
     with ProcessPoolExecutor(
         min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
@@ -30,7 +31,7 @@ def completed(function: Callable[..., Made], jobs: Sequence[tuple[Any, ...]], wo
             raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():  # nobody waits for what is under way
+            for worker in set(active_children()) - others:  # nobody waits for what is under way
                 worker.terminate()
             raise
 

@@ -739,6 +739,8 @@ def write_manifest(data: Mapping[str, Any]) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A built folder's manifest. Raises OSError or ValueError where there is none that can be read."""
+    if (folder / MANIFEST).exists() and not (folder / MANIFEST).is_file():  # a pipe would let us wait for ever
+        raise ValueError(f"{folder / MANIFEST} is no file")
     try:
         found = json.loads((folder / MANIFEST).read_text("utf-8"))
     except RecursionError as error:
@@ -775,7 +777,7 @@ def _is_listed(name: str, entry: object) -> bool:
 
 
 def verify(folder: Path) -> list[Finding]:
-    """Whether a built folder still holds what its manifest names: bytes, or with another pyarrow fingerprints."""
+    """Whether a built folder still holds what its manifest names, byte for byte."""
     if (folder / STAGING).exists():
         return [UNFINISHED.finding(str(folder), "", f"holds {STAGING}")]
     try:

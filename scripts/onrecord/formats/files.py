@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +105,21 @@ def decode(data: bytes, file: str, *, imported: bool = False) -> str:
         line = text.count("\n", 0, text.index("\r")) + 1
         raise Unusable(CARRIAGE_RETURN.finding(file, f"line {line}", "holds a carriage return"))
     return text
+
+
+def put(file: Path, text: str) -> None:
+    """Put a file in the place of what stands there, be it a link: whole, or not at all. Raises OSError."""
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.new"):  # by a run that was killed
+        left.unlink(missing_ok=True)
+    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".new")
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(beside, 0o644)
+        os.replace(beside, file)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
 
 
 def digest(*parts: bytes) -> str:
