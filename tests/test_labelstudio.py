@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from onrecord import check, model
+from onrecord import build, check, model
 from onrecord.formats import labelstudio, own
 from onrecord.model import (
     Article,
@@ -275,6 +275,12 @@ def own_articles() -> Iterator[Article]:
         for admitted in check.admit(own.read(unit)):
             assert admitted.findings == []
             yield from admitted.articles
+
+
+def test_an_export_without_tasks_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text("[]\n", "utf-8")
+    report = build.build([tmp_path], tmp_path / "out")
+    assert report.manifest is None and [found.rule for found in report.findings] == ["empty-input"]
 
 
 def test_an_export_made_by_hand_says_what_our_own_form_says() -> None:
