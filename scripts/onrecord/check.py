@@ -43,7 +43,7 @@ from onrecord.model import (
 Data = Mapping[str, Any]
 Hit = tuple[str, str] | tuple[str, str, str]  # where, what is wrong, and the statement at fault if it is one's
 
-TARGET_WORDS = (6, 25)  # ANNOTATION, Targets
+TARGET_WORDS = (6, 25)  # dataset/GUIDELINES.md, Targets
 
 
 def rule(

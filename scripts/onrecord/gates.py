@@ -16,7 +16,7 @@ from onrecord import prose
 from onrecord import text as strings
 from onrecord.model import LABELS, STANCES, Article, Finding, Rule, Statement, Story, rules_of
 
-RUN = 4  # words; ANNOTATION, Targets: no run of four words in common but names
+RUN = 4  # words; dataset/GUIDELINES.md, Targets: no run of four words in common but names
 RELATED = tuple(stance for stance in STANCES if stance != "unrelated")
 
 GATE_RED = Rule(

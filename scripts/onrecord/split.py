@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from onrecord.model import SPLITS, Finding, Rule, rules_of
 
-SHARES = {"train": 0.35, "validation": 0.15, "test": 0.50}  # DESIGN: the test half carries the benchmark
+SHARES = {"train": 0.35, "validation": 0.15, "test": 0.50}  # the test half carries the benchmark
 HEADER = ["story", "split", "added"]
 
 SPLIT_MISSING = Rule(

@@ -51,7 +51,7 @@ from onrecord.model import (
     schema_text,
 )
 
-ROW_GROUP = 20_000  # rows; DESIGN §7
+ROW_GROUP = 20_000  # rows; sorted by id a file is half as large: scripts/bench/PARTS.md
 LF = ord("\n")
 INT32 = 2**31 - 1  # bytes that a string array can hold
 LONGEST_MESSAGE = 200  # of a validator that quotes what it refuses
