@@ -280,7 +280,7 @@ def own_articles() -> Iterator[Article]:
 def test_an_export_without_tasks_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "tasks.json").write_text("[]\n", "utf-8")
     report = build.build([tmp_path], tmp_path / "out")
-    assert report.manifest is None and [found.rule for found in report.findings] == ["empty-input"]
+    assert report.manifest is None and [found.rule for found in report.findings] == ["export-not-tasks"]
 
 
 def test_an_export_made_by_hand_says_what_our_own_form_says() -> None:

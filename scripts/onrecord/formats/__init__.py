@@ -153,7 +153,7 @@ def _below(folder: Path, root: Path, seen: set[str]) -> Iterator[Unit | Finding]
         return
     texts = {entry.stem for entry in entries if entry.suffix == ".txt"}
     articles = [entry for entry in entries if entry.suffix == ".json" and entry.stem in texts]
-    exports = [] if articles else [e for e in entries if e.name != "story.json" and _is_export(e)]
+    exports = [] if articles else [e for e in entries if e.name not in ("story.json", *_BESIDE) and _is_export(e)]
     for export in exports:
         yield from labelstudio.units(export, root)
     if annotations := [entry for entry in entries if entry.suffix == ".ann"]:

@@ -47,7 +47,7 @@ from typing import Any, NamedTuple
 from onrecord import text as strings
 from onrecord.formats import own
 from onrecord.formats.brat import slug
-from onrecord.formats.files import EMPTY_INPUT, Unit, decode, digest, read_bytes
+from onrecord.formats.files import Unit, decode, digest, read_bytes
 from onrecord.model import (
     AUTHOR,
     CLOSED_LISTS,
@@ -307,7 +307,7 @@ def _tasks(file: str) -> list[Any]:
     if not isinstance(value, list):
         raise Unusable(NOT_TASKS.finding(file, "", f"holds {own.json_type(value)}"))
     if not value:
-        raise Unusable(EMPTY_INPUT.finding(file, "", "holds no task"))
+        raise Unusable(NOT_TASKS.finding(file, "", "holds no task"))
     return value
 
 
