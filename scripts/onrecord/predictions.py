@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -182,11 +182,19 @@ def read(file: Path) -> pa.Table:
 
 
 def _whole(table: pa.Table) -> pa.Table:
-    """A table that holds what its types say, and no column twice. Raises ArrowInvalid."""
+    """A table that holds what its types say, and no column twice. Raises ArrowInvalid or UnicodeDecodeError."""
+    _read_names(table.schema.types)
     if len(set(table.column_names)) < table.num_columns:
         raise pa.ArrowInvalid(f"has a column twice: {', '.join(sorted(table.column_names))}")
     table.validate(full=True)
     return table
+
+
+def _read_names(types: Iterable[pa.DataType]) -> None:
+    """Read the names of fields at any depth: Arrow takes them as they come, and fails where one is no UTF-8."""
+    for kind in types:
+        fields = {part.name: part.type for part in map(kind.field, range(kind.num_fields))}
+        _read_names(fields.values())
 
 
 def _plain(table: pa.Table) -> pa.Table:
