@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 import tempfile
+import unicodedata
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -216,6 +217,15 @@ def test_names_of_an_import_are_normalised_and_odd_characters_told() -> None:
         ("control-character", "warning"),
         ("idle-holder", "warning"),
     }
+
+
+def test_no_rule_of_strings_finds_fault_with_common_characters() -> None:
+    common = "".join(filter(check._COMMON.fullmatch, map(chr, range(sys.maxunicode + 1))))
+    assert all(mark in common for mark in "Aé\n\t“”’–—…€") and "\u0301" not in common
+    assert not [hit for one in check._BY_SCOPE["string", 3] for c in common for hit in one.test(c)]  # type: ignore[misc]
+    decomposed = map(unicodedata.decomposition, map(chr, range(sys.maxunicode + 1)))
+    composing = {chr(int(parts.split()[1], 16)) for parts in decomposed if " " in parts and "<" not in parts}
+    assert not composing & set(common), "so that whatever they stand beside, it is in NFC"
 
 
 def test_an_unusable_document_of_an_import_is_an_error() -> None:

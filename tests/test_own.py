@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     assert all(str(folder) in line for line in lines), "every finding has an address"
     assert code == (cli.ERRORS if any(line.startswith("error") for line in lines) else cli.WARNINGS if lines else 0)
     return sorted({line.rsplit(" ", 1)[1].rstrip("]") for line in lines})
+
+
+@given(st.lists(st.text('[]{}\\",a') | st.just('\\"[' * 60), max_size=5), st.integers(90, 110))
+def test_depth_is_of_brackets_outside_of_strings(inside: list[str], depth: int) -> None:
+    told = json.dumps([*inside, "[" * 101])
+    nested = told[:-1] + ", " + "[" * (depth - 1) + told + "]" * depth
+    assert own.parse_value(told, "-") == [*inside, "[" * 101]
+    with pytest.raises(Unusable, match="nests deeper") if depth > 99 else contextlib.nullcontext():
+        own.parse_value(nested, "-")
 
 
 def span(content: str) -> str:

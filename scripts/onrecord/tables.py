@@ -466,7 +466,7 @@ def fingerprint(table: pa.Table) -> str:
     total = sha256()
     for part in table.schema:
         total.update(f"{part.name}\0{_kind(part.type)}\0".encode())
-        for piece in _canonical(table[part.name].combine_chunks()):
+        for piece in _canonical(_whole(table[part.name])):
             total.update(len(piece).to_bytes(8, "big"))
             total.update(piece)
     return total.hexdigest()
@@ -481,11 +481,14 @@ def _kind(type_: pa.DataType) -> str:
     return str(type_)
 
 
-def _canonical(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes | memoryview]:
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece, copied only where it is in several."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+
+def _canonical(array: pa.Array) -> Iterator[bytes | memoryview]:
     """Validity as bytes, then lengths and values, little endian, nulls as nothing."""
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    yield array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes()
+    yield array.is_valid().cast(pa.uint8()).to_numpy().tobytes() if array.null_count else b"\1" * len(array)
     if pa.types.is_list(array.type):
         yield pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
         yield from _canonical(array.flatten())

@@ -91,8 +91,7 @@ LINE_TOO_LONG = Rule("line-too-long", 1, "No line of a bulk file is longer than 
 RULES = rules_of(globals())
 
 _NESTING = 100
-_NO_BRACKETS = re.compile(r"[^][{}]+")
-_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _DIGITS = 15  # what every JSON reader holds exactly
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -322,14 +321,16 @@ def _depth(text: str) -> int:
     """The deepest nesting of brackets, strings apart, found without recursing; 0 where it is surely allowed."""
     if text.count("[") + text.count("{") <= _NESTING:
         return 0
-    if "\\" in text:
-        text = _ESCAPED.sub("", text)
-    brackets = left = _NO_BRACKETS.sub("", "".join(text.split('"')[::2]))
+    raw = text.encode(errors="replace")
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = raw.translate(None, _NO_MARKS).replace(b'""', b"")  # what is left keeps its side of the quotes
+    brackets = left = b"".join(marks.split(b'"')[::2])
     for _ in range(_NESTING):
         if not left:
             return 0  # at most _NESTING, and that is all that is asked
-        left = left.replace("[]", "").replace("{}", "")  # the innermost
-    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
+        left = left.replace(b"[]", b"").replace(b"{}", b"")  # the innermost
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def _faults(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], _Fault]]:
