@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub as hub  # loads its parts when they are named; they take a quarter of a second
 import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import RepositoryNotFoundError
 
 from onrecord import build, gates, predictions, tables
 from onrecord.formats import own
@@ -191,10 +190,10 @@ def contents(corpus: Path) -> list[str]:
 
 def published(repo: str, tag: str) -> list[Finding]:
     """Whether the Hub has this version already."""
-    try:
-        refs = HfApi().list_repo_refs(repo, repo_type="dataset")
-    except RepositoryNotFoundError:
+    api = hub.HfApi()
+    if not api.repo_exists(repo, repo_type="dataset"):
         return []
+    refs = api.list_repo_refs(repo, repo_type="dataset")
     return [TWICE.finding(repo, "", f"has the tag {ref.name}") for ref in refs.tags if ref.name == tag]
 
 
@@ -203,13 +202,13 @@ def publish(corpus: Path, repo: str, tag: str) -> str:
 
     What stands there of a former version would be read with the rows of this one.
     """
-    api = HfApi()
+    api = hub.HfApi()
     api.create_repo(repo, repo_type="dataset", exist_ok=True)
     names = contents(corpus)
     stale = set(api.list_repo_files(repo, repo_type="dataset")) - {*names, HUB_OWN}
-    operations: list[CommitOperationAdd | CommitOperationDelete] = [
-        *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=corpus / name) for name in names),
-        *(CommitOperationDelete(path_in_repo=name) for name in sorted(stale)),
+    operations: list[hub.CommitOperationAdd | hub.CommitOperationDelete] = [
+        *(hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=corpus / name) for name in names),
+        *(hub.CommitOperationDelete(path_in_repo=name) for name in sorted(stale)),
     ]
     made = api.create_commit(repo, operations, commit_message=f"OnRecord {tag}", repo_type="dataset")
     api.create_tag(repo, tag=tag, revision=made.oid, repo_type="dataset")
