@@ -29,6 +29,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories: dict[str, Repository] = {}
+        self.refusing = False  # to tell anything
         self.endpoint = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -112,6 +113,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        if self.server.refusing:
+            return self.answer(b'{"error": "not yours"}', 403)
         if found := FILE.fullmatch(path):
             return self.file(found)
         found = API.fullmatch(path)

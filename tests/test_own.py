@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,17 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     return sorted({line.rsplit(" ", 1)[1].rstrip("]") for line in lines})
 
 
-@given(st.lists(st.text('[]{}\\",a') | st.just('\\"[' * 60), max_size=5), st.integers(90, 110))
-def test_depth_is_of_brackets_outside_of_strings(inside: list[str], depth: int) -> None:
-    told = json.dumps([*inside, "[" * 101])
-    nested = told[:-1] + ", " + "[" * (depth - 1) + told + "]" * depth
-    assert own.parse_value(told, "-") == [*inside, "[" * 101]
-    with pytest.raises(Unusable, match="nests deeper") if depth > 99 else contextlib.nullcontext():
+@given(
+    st.lists(st.text('[]{}\\",a') | st.just('\\"[' * 60), max_size=5),
+    st.sampled_from(["[", '{"":', '[{"":', '{"":[']),
+    st.integers(80, 220),
+)
+def test_depth_is_of_brackets_outside_of_strings(inside: list[str], opening: str, depth: int) -> None:
+    flat = json.dumps([*inside, "[" * 101])
+    assert own.parse_value(flat, "-") == [*inside, "[" * 101]
+    opened = re.findall(r'\[|{"":', opening * depth)[: depth - 1]
+    nested = "".join(opened) + flat + "".join("]" if one == "[" else "}" for one in reversed(opened))
+    with pytest.raises(Unusable, match="nests deeper") if depth > 100 else contextlib.nullcontext():
         own.parse_value(nested, "-")
 
 

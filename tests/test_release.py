@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -305,3 +306,10 @@ def test_a_version_is_published_once_and_loads_from_the_hub_as_from_the_disk(cor
         assert sorted(repository.files) == sorted([".gitattributes", *release.contents(cli.CORPUS)]), "no former rows"
         again = run("-m", "onrecord.cli", "publish", "someone/onrecord")
         assert again.returncode == cli.ERRORS and "[5 publish-twice]" in again.stderr
+        server.refusing = True
+        refused = run("-m", "onrecord.cli", "publish", "someone/onrecord")
+        assert refused.returncode == cli.ERRORS
+        assert re.fullmatch(r"onrecord: .*\b403\b.*\n", refused.stderr), refused.stderr
+    away = run("-m", "onrecord.cli", "publish", "someone/onrecord")
+    assert away.returncode == cli.ERRORS
+    assert re.fullmatch(r"onrecord: \S.*\n", away.stderr), away.stderr

@@ -41,7 +41,7 @@ TWO_KILLED, DASK_KILLED = f"{TWO}, one killed", f"{DASK}, one killed"
 DATASETS, PANDAS = "datasets, tuned, two processes", "pandas and jsonschema"
 ALL = (FLOOR, ONE, PAIR, TWO, DASK, DATASETS, PANDAS)
 KILLED = (TWO_KILLED, DASK_KILLED)
-MOST = {PAIR: 1_000, DATASETS: 10_000, PANDAS: 1_000}  # articles that it is given, to save time
+MOST = {PAIR: 1_000, DATASETS: 10_000, PANDAS: 1_000}  # articles that it is given, to save time and disk
 # They let workers give back what they free: the first as README has it and as our own pool does, the second as a nanny
 # does, without which a worker that is killed stays so.
 GIVING_BACK = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -114,11 +114,10 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[psutil.Process]]]:
     dask = [sys.executable, "-m", "dask"]
     worker = ["worker", *where, "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
     commands = [[*dask, "scheduler", *where, "--port", "0"], *[[*dask, *worker]] * 2]
-    started = []
+    started, environment = [], {**os.environ, **GIVING_BACK}
     try:
         for command in commands:
-            lean = {**os.environ, **GIVING_BACK}
-            started.append(psutil.Popen(command, cwd=folder, env=lean, stderr=subprocess.DEVNULL))
+            started.append(psutil.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL))
             while not (folder / "scheduler.json").exists():
                 if started[0].poll() is not None:
                     raise RuntimeError("the scheduler ended")
@@ -238,8 +237,9 @@ def head() -> str:
         "scheduler and workers are counted in. Articles have one annotator; near-duplicates are not sought. The floor,\n"
         "`datasets` and pandas lay rows out with OnRecord's own code, without its checks of offsets and references\n"
         "and without digests. `datasets` maps Arrow batches through the validator to one cached table and filters it.\n"
-        f"To save time it was given no more than {MOST[DATASETS]:,} articles, pandas and two builds side by side no\n"
-        f"more than {MOST[PANDAS]:,}. Of two Dask workers, one that is killed is not replaced; of a pool's, it is.\n\n"
+        f"It was given no more than {MOST[DATASETS]:,} articles, of which its cache takes 7 GB; pandas and two builds\n"
+        f"side by side no more than {MOST[PANDAS]:,}, to save time. Dask's workers allocate as README has it; of two,\n"
+        "one that is killed is not replaced; of a pool's, it is.\n\n"
         f"Machine: {os.cpu_count()} cores ({found[1] if found else platform.machine()}), {memory:.0f} GiB.\n"
         f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )

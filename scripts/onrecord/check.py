@@ -283,10 +283,11 @@ def bad_zones(data: Data, story: Story) -> Iterator[Hit]:
 @rule(3, "place", "pair the double brackets")
 def quote_marks_unpaired(item: Data, text: str) -> Iterator[str]:
     """The double brackets of a marked quote pair."""
-    try:
-        strings.parse_quote(item["quote"]) if "quote" in item else None
-    except strings.MarkError as error:
-        yield f"{show(item['quote'])}: {error}"
+    if "quote" in item:
+        try:
+            strings.parse_quote(item["quote"])
+        except strings.MarkError as error:
+            yield f"{show(item['quote'])}: {error}"
 
 
 @rule(3, "place", "mark the content with [[ and ]]")
@@ -865,12 +866,16 @@ def _address(document: Document, where: str) -> tuple[str, str]:
     return document.file, where
 
 
+def _common(string: str) -> bool:
+    return (string.isascii() and string.isprintable()) or _COMMON.fullmatch(string) is not None
+
+
 def _is_common(value: Any) -> bool:
-    """Whether all strings are of common characters, as in most documents; a third of the time of `_strings`."""
+    """Whether all strings are of common characters: the quick way to learn that `_strings` would give none."""
     parts = [value]
-    for part in parts:
+    for part in parts:  # grows as it goes
         if isinstance(part, str):
-            if not ((part.isascii() and part.isprintable()) or _COMMON.fullmatch(part)):
+            if not _common(part):
                 return False
         elif isinstance(part, dict):
             parts += part.values()
@@ -880,10 +885,11 @@ def _is_common(value: Any) -> bool:
 
 
 def _strings(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every string, with the way to it; keys are ids."""
+    """Every string with other than common characters, with the way to it; keys are ids."""
     for key, part in value.items() if isinstance(value, dict) else enumerate(value):
         if isinstance(part, str):
-            yield (*steps, key), part
+            if not _common(part):
+                yield (*steps, key), part
         elif isinstance(part, _NESTS):
             yield from _strings(part, (*steps, key))
 

@@ -212,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show([error.finding])
         return ERRORS
     except OSError as error:
-        _tell(f"onrecord: {error.filename or ''}: {error.strerror}")
+        told = error.strerror or str(error).partition("\n")[0]  # an answer of the Hub has no more than a text
+        _tell(": ".join(map(str, filter(None, ("onrecord", error.filename, told)))))
         return ERRORS
     return code
 

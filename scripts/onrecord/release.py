@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,15 +189,28 @@ def contents(corpus: Path) -> list[str]:
     return sorted({*listed, *layers, *(name for name in BESIDE if (corpus / name).is_file())})
 
 
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Whatever the Hub's library raises as an OSError, as some of it is; which client it uses has changed before."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"the Hub cannot be asked: {error}") from error
+
+
+@_asking()
 def published(repo: str, tag: str) -> list[Finding]:
-    """Whether the Hub has this version already."""
-    api = hub.HfApi()
-    if not api.repo_exists(repo, repo_type="dataset"):
+    """Whether the Hub has this version already. Raises OSError where it cannot be asked."""
+    try:
+        refs = hub.HfApi().list_repo_refs(repo, repo_type="dataset")
+    except hub.errors.RepositoryNotFoundError:
         return []
-    refs = api.list_repo_refs(repo, repo_type="dataset")
     return [TWICE.finding(repo, "", f"has the tag {ref.name}") for ref in refs.tags if ref.name == tag]
 
 
+@_asking()
 def publish(corpus: Path, repo: str, tag: str) -> str:
     """Make the repository hold what `contents` lists and no other file, in one commit, and tag it. Returns its address.
 

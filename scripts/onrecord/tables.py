@@ -483,7 +483,9 @@ def _kind(type_: pa.DataType) -> str:
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     """A column in one piece, copied only where it is in several."""
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks or [pa.array([], column.type)])
 
 
 def _canonical(array: pa.Array) -> Iterator[bytes | memoryview]:

@@ -324,13 +324,13 @@ def _depth(text: str) -> int:
     raw = text.encode(errors="replace")
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    marks = raw.translate(None, _NO_MARKS).replace(b'""', b"")  # what is left keeps its side of the quotes
-    brackets = left = b"".join(marks.split(b'"')[::2])
-    for _ in range(_NESTING):
+    marks = raw.translate(None, _NO_MARKS).replace(b'""', b"").decode()  # brackets keep their side of the quotes
+    brackets = left = "".join(marks.split('"')[::2])
+    for _ in range(_NESTING // 2):  # each takes at most two levels
         if not left:
             return 0  # at most _NESTING, and that is all that is asked
-        left = left.replace(b"[]", b"").replace(b"{}", b"")  # the innermost
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+        left = left.replace("[]", "").replace("{}", "")  # the innermost
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def _faults(value: Any, steps: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], _Fault]]:
