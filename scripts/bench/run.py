@@ -247,6 +247,10 @@ def head() -> str:
         f"It was given no more than {MOST[DATASETS]:,} articles, of which its cache takes 7 GB; pandas and two builds\n"
         f"side by side no more than {MOST[PANDAS]:,}, to save time. Dask's workers allocate as README has it; of two,\n"
         "one that is killed is not replaced; of a pool's, it is.\n\n"
+        "Where an aim is missed: a thousand articles are four shards, beside which the imports of each process weigh\n"
+        "as much as one of them. What OnRecord takes beyond the floor's CPU are checks of places, references and the\n"
+        "scheme, and digests of rows and files, which `datasets` does without. The machine's pace wanders between\n"
+        "rounds, as ranges show; a single round is no more exact than that, and no second core is worth more than 2.\n\n"
         f"Machine: {os.cpu_count()} cores ({found[1] if found else platform.machine()}), {memory:.0f} GiB.\n"
         f"Python {platform.python_version()}; {packages}. Texts of {workload.source()}.\n"
     )
